@@ -1,0 +1,1 @@
+"""Accuracy of detections against labels."""

@@ -1,0 +1,178 @@
+"""The tile plan: which windows the network sees, and which part of each is its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from nssa_gis.detections import CUT_BOTTOM, CUT_LEFT, CUT_RIGHT, CUT_TOP
+from nssa_gis.errors import UsageError
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class TileGrid:
+    """Overlapping square tiles over a scene, row by row.
+
+    A tile's id is ``row * cols + col``. Origins are multiples of ``align`` (the network's total stride), so
+    that every tile meets the ground in the same phase. The last column and row may hang over the scene.
+
+    Attributes
+    ----------
+    width, height : int
+        Scene in model-grid pixels.
+    tile : int
+        Side of a tile, pixels.
+    overlap : int
+        What neighbours share at the least, pixels; `effective_overlap` is what they do share.
+    align : int
+        Tile origins are multiples of it.
+
+    Raises
+    ------
+    UsageError
+        Sizes that make no plan.
+    """
+
+    width: int
+    height: int
+    tile: int
+    overlap: int = 0
+    align: int = 1
+
+    def __post_init__(self) -> None:
+        if self.width < 1 or self.height < 1:
+            raise UsageError(f"tile plan: a scene of {self.width} x {self.height} pixels is empty")
+        if self.align < 1 or self.tile < 1 or self.tile % self.align:
+            raise UsageError(
+                f"tile size {self.tile}: the model needs a multiple of {self.align}; "
+                f"try --tile {max(1, round(self.tile / max(self.align, 1))) * max(self.align, 1)}"
+            )
+        if self.overlap < 0 or self.step < 1:
+            raise UsageError(
+                f"overlap {self.overlap}: for tiles of {self.tile} pixels it must be "
+                f"from 0 to {self.tile - self.align}"
+            )
+
+    @property
+    def step(self) -> int:
+        """Pixels from one tile origin to the next."""
+        return (self.tile - self.overlap) // self.align * self.align
+
+    @property
+    def effective_overlap(self) -> int:
+        """Pixels that neighbours share."""
+        return self.tile - self.step
+
+    @property
+    def cols(self) -> int:
+        """Tiles in a row."""
+        return _count(self.width, self.tile, self.step)
+
+    @property
+    def rows(self) -> int:
+        """Rows of tiles."""
+        return _count(self.height, self.tile, self.step)
+
+    def __len__(self) -> int:
+        return self.cols * self.rows
+
+    def rows_of(self, ids: ArrayLike) -> Ints:
+        """Row of each tile."""
+        return np.asarray(ids, np.int64) // self.cols
+
+    def cols_of(self, ids: ArrayLike) -> Ints:
+        """Column of each tile."""
+        return np.asarray(ids, np.int64) % self.cols
+
+    def windows(self, ids: ArrayLike) -> Ints:
+        """Whole tiles ``x0, y0, x1, y1``, int64 (M, 4); the last ones may reach beyond the scene."""
+        x0, y0 = self.cols_of(ids) * self.step, self.rows_of(ids) * self.step
+        return np.stack([x0, y0, x0 + self.tile, y0 + self.tile], axis=-1)
+
+    def cores(self, ids: ArrayLike) -> Ints:
+        """Own parts of tiles, int64 (M, 4): half the overlap off on inner sides; they partition the scene."""
+        cols, rows = self.cols_of(ids), self.rows_of(ids)
+        x0, x1 = _core(cols, self.cols, self.step, self.effective_overlap, self.width)
+        y0, y1 = _core(rows, self.rows, self.step, self.effective_overlap, self.height)
+        return np.stack([x0, y0, x1, y1], axis=-1)
+
+    def inner_sides(self, ids: ArrayLike) -> NDArray[np.uint8]:
+        """Bits ``CUT_*`` of the sides beyond which the scene goes on in another tile, uint8 (M,)."""
+        cols, rows = self.cols_of(ids), self.rows_of(ids)
+        bits = (
+            np.where(cols > 0, CUT_LEFT, 0)
+            | np.where(rows > 0, CUT_TOP, 0)
+            | np.where(cols < self.cols - 1, CUT_RIGHT, 0)
+            | np.where(rows < self.rows - 1, CUT_BOTTOM, 0)
+        )
+        return bits.astype(np.uint8)
+
+    def cut_sides(self, boxes: ArrayLike, ids: ArrayLike, tolerance: float = 1.0) -> NDArray[np.uint8]:
+        """Sides on which boxes touch an inner edge of their tile.
+
+        Parameters
+        ----------
+        boxes : array_like, shape (N, 4)
+            Global model-grid pixels.
+        ids : array_like, shape (N,)
+            Tile of each box.
+        tolerance : float
+            Pixels from the edge that still count as touching.
+
+        Returns
+        -------
+        ndarray of uint8, shape (N,)
+            Bits ``CUT_*``.
+        """
+        boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
+        tiles = self.windows(np.broadcast_to(np.asarray(ids, np.int64), len(boxes)))
+        touching = (
+            np.where(boxes[:, 0] <= tiles[:, 0] + tolerance, CUT_LEFT, 0)
+            | np.where(boxes[:, 1] <= tiles[:, 1] + tolerance, CUT_TOP, 0)
+            | np.where(boxes[:, 2] >= tiles[:, 2] - tolerance, CUT_RIGHT, 0)
+            | np.where(boxes[:, 3] >= tiles[:, 3] - tolerance, CUT_BOTTOM, 0)
+        )
+        return (touching & self.inner_sides(ids)).astype(np.uint8)
+
+    def tiles_touching(self, boxes: ArrayLike) -> Ints:
+        """Ids, ascending, of all tiles whose windows share area with at least one of the boxes (N, 4)."""
+        boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
+        c0, c1 = _reach(boxes[:, 0], boxes[:, 2], self.tile, self.step, self.cols)
+        r0, r1 = _reach(boxes[:, 1], boxes[:, 3], self.tile, self.step, self.rows)
+        some = (c0 < c1) & (r0 < r1)
+        c0, c1, r0, r1 = c0[some], c1[some], r0[some], r1[some]
+        # Corner marks summed up in both directions: no loop over boxes, whatever their sizes.
+        marks = np.zeros((self.rows + 1, self.cols + 1), np.int64)
+        for row, col, sign in ((r0, c0, 1), (r0, c1, -1), (r1, c0, -1), (r1, c1, 1)):
+            np.add.at(marks, (row, col), sign)
+        covered = marks.cumsum(axis=0).cumsum(axis=1)[:-1, :-1] > 0
+        return np.flatnonzero(covered).astype(np.int64)
+
+    def ids_in(self, window: ArrayLike) -> Ints:
+        """Ids, ascending, of the tiles that share some area with one window ``x0, y0, x1, y1``."""
+        return self.tiles_touching(np.asarray(window, np.float64).reshape(1, 4))
+
+
+def _count(size: int, tile: int, step: int) -> int:
+    return 1 if size <= tile else -(-(size - tile) // step) + 1
+
+
+def _core(index: Ints, count: int, step: int, overlap: int, size: int) -> tuple[Ints, Ints]:
+    low = np.where(index == 0, 0, index * step + overlap // 2)
+    high = np.where(index == count - 1, size, (index + 1) * step + overlap // 2)
+    return low, high
+
+
+def _reach(
+    low: NDArray[np.float64], high: NDArray[np.float64], tile: int, step: int, count: int
+) -> tuple[Ints, Ints]:
+    """First tile and one past the last whose interval ``i * step`` to ``i * step + tile`` meets each."""
+    first = np.floor((low - tile) / step) + 1
+    last = np.ceil(high / step)
+    first, last = np.clip(first, 0, count), np.clip(last, 0, count)
+    last = np.where(high > low, last, first)
+    return first.astype(np.int64), last.astype(np.int64)

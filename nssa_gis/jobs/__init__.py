@@ -1,0 +1,1 @@
+"""Long and many runs: the crash-safe journal and folders of scenes."""

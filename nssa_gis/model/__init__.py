@@ -1,0 +1,1 @@
+"""The network: trunk, neck, head and the three modules of the method. Knows nothing of geography."""

@@ -1,0 +1,200 @@
+"""Network configurations: the named sizes and their (de)serialisation for the model package."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class SparseAttentionConfig:
+    """Non-semantic sparse attention (:class:`nssa_gis.model.nssa.NonSemanticSparseAttention`).
+
+    Attributes
+    ----------
+    strides : tuple of int
+        Pyramid levels that get one block each.
+    partition : {"local", "dilated"}
+        ``local``: contiguous windows of ``window`` x ``window`` positions (the published words: "within local
+        patches"). ``dilated``: interleaved groups with equal (row mod ``window``, column mod ``window``), as in
+        SparseViT's code; its cost grows with the square of the image area.
+    window : int
+        Window side, or sparsity S of the dilated form, in positions.
+    head_dim : int
+        Channels per attention head.
+    """
+
+    strides: tuple[int, ...] = (8,)
+    partition: Literal["local", "dilated"] = "local"
+    window: int = 8
+    head_dim: int = 16
+
+
+@dataclass(frozen=True)
+class CrossLayerConfig:
+    """Cross-layer channel attention (:class:`nssa_gis.model.cross_layer.CrossLayerChannelAttention`).
+
+    Attributes
+    ----------
+    strides : tuple of int
+        Consecutive pyramid levels that attend to one another, finest first (2 to 4 levels).
+    hidden : int
+        Channel windows per level, h.
+    heads : int
+        Groups of windows that share a position bias; divides ``hidden``.
+    activation : {"dyt", "dyisru", "derf", "layernorm"}
+        Element-wise activation in the place of normalisation; ``layernorm`` gives plain CFPT.
+    mlp_ratio : int
+        Width of the point-wise MLP relative to the channels; 0 leaves the MLP out.
+    """
+
+    strides: tuple[int, ...] = (4, 8, 16)
+    hidden: int = 16
+    heads: int = 4
+    activation: Literal["dyt", "dyisru", "derf", "layernorm"] = "dyt"
+    mlp_ratio: int = 0
+
+
+@dataclass(frozen=True)
+class WaveletConfig:
+    """Diffusion wavelet convolution (:class:`nssa_gis.model.diffusion_wavelet.DiffusionWaveletConv`).
+
+    Attributes
+    ----------
+    strides : tuple of int
+        Trunk stages whose output is refined before the next down-sampling.
+    form : {"atrous", "chebyshev"}
+        Low-pass cascade with holes, or Chebyshev polynomials of the diffusion operator.
+    bands : int
+        Number of band-pass branches J; one low-pass residue comes on top.
+    order : int
+        Polynomial order K of the Chebyshev form.
+    """
+
+    strides: tuple[int, ...] = (4, 8)
+    form: Literal["atrous", "chebyshev"] = "atrous"
+    bands: int = 3
+    order: int = 4
+
+
+@dataclass(frozen=True)
+class DetectorConfig:
+    """Everything that fixes the network's shape.
+
+    Attributes
+    ----------
+    name : str
+        Name of the size, such as ``nssa-s``.
+    classes : int
+        Number of classes.
+    in_channels : int
+        Bands of the input image.
+    stem : int
+        Channels after the stem (stride 2).
+    widths, depths : tuple of int
+        Channels and residual pairs of the trunk stages at strides 4, 8, 16.
+    neck : tuple of int
+        Channels of the pyramid levels at strides 4, 8, 16.
+    head_depth : int
+        3x3 convolutions per branch of the head.
+    head_strides : tuple of int
+        Levels with a head: 4 and 8; 16 on top for objects over 48 px.
+    sparse_attention, cross_layer, wavelet : config or None
+        The three modules; None leaves one out (ablation).
+    """
+
+    name: str = "nssa-s"
+    classes: int = 1
+    in_channels: int = 3
+    stem: int = 24
+    widths: tuple[int, int, int] = (48, 96, 160)
+    depths: tuple[int, int, int] = (1, 2, 2)
+    neck: tuple[int, int, int] = (64, 64, 128)
+    head_depth: int = 2
+    head_strides: tuple[int, ...] = (4, 8)
+    sparse_attention: SparseAttentionConfig | None = SparseAttentionConfig()
+    cross_layer: CrossLayerConfig | None = CrossLayerConfig()
+    wavelet: WaveletConfig | None = WaveletConfig()
+
+    @property
+    def pad_multiple(self) -> int:
+        """Image sides must be multiples of this many pixels (coarsest stride x attention window)."""
+        return 64
+
+    def plain(self) -> DetectorConfig:
+        """Give the same network with all three modules off."""
+        return replace(
+            self, name=f"{self.name}-plain", sparse_attention=None, cross_layer=None, wavelet=None
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give plain JSON-able values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> DetectorConfig:
+        """Rebuild from :meth:`to_dict`.
+
+        Raises
+        ------
+        ValueError
+            Unknown or missing keys, which mean a package of another version of the network.
+        """
+        parts = {
+            "sparse_attention": SparseAttentionConfig,
+            "cross_layer": CrossLayerConfig,
+            "wavelet": WaveletConfig,
+        }
+        built = _checked(cls, values)
+        for key, part in parts.items():
+            if built.get(key) is not None:
+                built[key] = part(**_checked(part, built[key]))
+        return cls(**built)
+
+
+def _checked(cls: type, values: Any) -> dict[str, Any]:
+    """Lists become tuples; keys must be the fields of ``cls``."""
+    names = {f.name for f in fields(cls)}
+    if not isinstance(values, dict) or set(values) != names:
+        found = sorted(values) if isinstance(values, dict) else type(values).__name__
+        raise ValueError(f"{cls.__name__} needs the keys {sorted(names)}, got {found}")
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+
+
+#: The named sizes (METHOD: 0.6, 1.3 and 2.3 M parameters without the modules).
+SIZES: dict[str, DetectorConfig] = {
+    "nssa-n": DetectorConfig(
+        name="nssa-n",
+        stem=16,
+        widths=(32, 64, 128),
+        depths=(1, 2, 2),
+        neck=(48, 48, 96),
+        head_depth=1,
+        cross_layer=CrossLayerConfig(strides=(8, 16)),
+    ),
+    "nssa-s": DetectorConfig(),
+    "nssa-m": DetectorConfig(
+        name="nssa-m",
+        stem=32,
+        widths=(64, 128, 224),
+        depths=(1, 2, 3),
+        neck=(80, 80, 160),
+        sparse_attention=SparseAttentionConfig(strides=(4, 8)),
+        cross_layer=CrossLayerConfig(mlp_ratio=2),
+    ),
+}
+
+
+def named_config(name: str, classes: int) -> DetectorConfig:
+    """Look up a size by name; a ``-plain`` suffix switches the three modules off.
+
+    Raises
+    ------
+    ValueError
+        Unknown name.
+    """
+    base = name.removesuffix("-plain")
+    if base not in SIZES:
+        raise ValueError(f"unknown network size {name!r}; known: {', '.join(SIZES)} (each also with -plain)")
+    config = replace(SIZES[base], classes=classes)
+    return config.plain() if name.endswith("-plain") else config

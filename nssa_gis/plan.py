@@ -1,0 +1,203 @@
+"""What a run will do, decided before anything is computed: the working grid, its tiles, bands, thresholds."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nssa_gis import __version__
+from nssa_gis.errors import NssaError, UsageError
+from nssa_gis.geo.aoi import Area
+from nssa_gis.geo.grid import TileGrid
+from nssa_gis.options import DetectOptions
+from nssa_gis.progress import Reporter
+from nssa_gis.raster.aoi_file import read_area
+from nssa_gis.raster.radiometry import Scaling, choose_bands, scaling_for
+from nssa_gis.raster.reader import model_grid_size
+
+if TYPE_CHECKING:
+    from nssa_gis.raster.scene import Scene
+    from nssa_gis.runtime.package import ModelPackage
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All decisions of one run.
+
+    Attributes
+    ----------
+    grid : TileGrid
+        Tiles in pixels of the working grid (the scene resampled to the working GSD).
+    scale : ndarray of float64, shape (2,)
+        Working-grid pixels per scene pixel along x and y.
+    gsd : float or None
+        Metres per pixel of the working grid; None where the scene has no CRS.
+    ids : ndarray of int64, shape (M,)
+        The tiles to look at, ascending.
+    area : Area or None
+        Where objects are wanted; None means everywhere.
+    bands : tuple of int
+        Bands read, from 1.
+    scaling : Scaling
+        From pixel values to bytes, the same for the whole scene.
+    threshold : float
+        Least score.
+    labels : ndarray of int16, or None
+        Classes kept; None means all.
+    """
+
+    grid: TileGrid
+    scale: NDArray[np.float64]
+    gsd: float | None
+    ids: NDArray[np.int64]
+    area: Area | None
+    bands: tuple[int, ...]
+    scaling: Scaling
+    threshold: float
+    labels: NDArray[np.int16] | None
+
+
+def make_plan(scene: Scene, package: ModelPackage, options: DetectOptions, report: Reporter) -> Plan:
+    """Decide how to look at a scene.
+
+    Parameters
+    ----------
+    scene : Scene
+        Open.
+    package : ModelPackage
+        The model.
+    options : DetectOptions
+        What the user asked for.
+    report : Reporter
+        Told of everything a user should know before trusting the result.
+
+    Raises
+    ------
+    UsageError
+        Options that do not fit the scene or the model.
+    NssaError
+        The scene lacks bands, or the area of interest misses it.
+    """
+    labels = _labels(package, options)
+    bands, warnings = choose_bands(scene, options.bands, len(package.info.bands))
+    for warning in warnings:
+        report.warn(warning)
+    width, height, gsd = _working_grid(scene, package, options, report)
+    grid = _tile_grid(width, height, package, options)
+    scale = np.array([width / scene.frame.width, height / scene.frame.height])
+    area = _area(scene, options)
+    ids = np.arange(len(grid), dtype=np.int64)
+    if area is not None:
+        ids = ids[area.touches(grid.windows(ids) / np.tile(scale, 2))]
+    threshold = package.info.score_threshold if options.confidence is None else options.confidence
+    return Plan(grid, scale, gsd, ids, area, bands, scaling_for(scene, bands), threshold, labels)
+
+
+def fingerprint(scene: Scene, package: ModelPackage, options: DetectOptions) -> dict[str, Any]:
+    """Name everything that the records of a run depend on, as JSON values.
+
+    Two runs with equal fingerprints write the same records; a journal is continued only under the same one.
+    """
+    return {
+        "scene": _identity(str(scene.path)),
+        "model": {"name": package.info.name, "sha256": package.digest},
+        "options": options.fingerprint(),
+        "aoi file": None if options.aoi is None else _identity(options.aoi),
+        "nssa-gis version": __version__,
+    }
+
+
+def _identity(path: str) -> dict[str, Any]:
+    """Path, size and time of change; only the path for what is not a local file (URLs, /vsi paths)."""
+    for candidate in (path, path.rpartition(":")[0]):  # FILE or FILE:LAYER
+        if candidate and os.path.exists(candidate):
+            stat = os.stat(candidate)
+            return {"path": str(Path(path).absolute()), "bytes": stat.st_size, "changed": stat.st_mtime_ns}
+    return {"path": path}
+
+
+def _labels(package: ModelPackage, options: DetectOptions) -> NDArray[np.int16] | None:
+    if options.classes is None:
+        return None
+    known = {name.casefold(): number for number, name in enumerate(package.info.classes)}
+    unknown = [name for name in options.classes if name.casefold() not in known]
+    if unknown:
+        raise UsageError(
+            f"--classes {','.join(unknown)}: not a class of the model {package.info.name}; "
+            f"it knows {', '.join(package.info.classes)}"
+        )
+    return np.unique(np.array([known[name.casefold()] for name in options.classes], np.int16))
+
+
+def _working_grid(
+    scene: Scene, package: ModelPackage, options: DetectOptions, report: Reporter
+) -> tuple[int, int, float | None]:
+    """Return width, height and GSD of the working grid."""
+    frame, info = scene.frame, package.info
+    native = frame.gsd
+    if native is None and options.gsd is not None:
+        raise UsageError(
+            f"--gsd: the scene has no CRS, so its ground size is unknown: {scene.path}; "
+            f"use --scale, the scene's GSD divided by the model's ({info.gsd:g} m)"
+        )
+    if native is None or options.scale is not None:
+        factor = options.scale or 1.0
+        width, height = (max(1, round(side * factor)) for side in (frame.width, frame.height))
+        gsd = None if native is None else float(np.mean(native)) / factor
+    else:
+        gsd = options.gsd or info.gsd
+        width, height = model_grid_size(frame, gsd)
+    if native is None:
+        report.warn(
+            f"the scene has no CRS: {scene.path}; its coordinates are written as pixels and it is looked at "
+            + (f"at --scale {options.scale:g}" if options.scale else "at its own pixel size (--scale changes that)")
+            + f"; the model expects {info.gsd:g} m per pixel"
+        )
+    else:
+        _check_gsd(float(np.mean(native)), gsd, package, report)
+    return width, height, gsd
+
+
+def _check_gsd(native: float, working: float | None, package: ModelPackage, report: Reporter) -> None:
+    """Warn of a scene too coarse for the model, or of a working GSD it was not made for."""
+    low, high = package.info.gsd_range
+    span = f"the model {package.info.name} is made for {low:g} to {high:g} m"
+    if native > high * 1.001:
+        report.warn(f"the scene's pixels are {native:.3g} m on the ground, coarser than {span}; objects will be missed")
+    elif working is not None and not low * 0.999 <= working <= high * 1.001:
+        report.warn(f"looking at the scene at {working:.3g} m per pixel, but {span}; objects may be missed")
+
+
+def _tile_grid(width: int, height: int, package: ModelPackage, options: DetectOptions) -> TileGrid:
+    tile = options.tile or package.info.tile
+    overlap = package.info.overlap if options.overlap is None else options.overlap
+    stride = package.stride
+    if tile % stride:
+        lower = max(stride, tile // stride * stride)
+        raise UsageError(f"--tile {tile}: must be a multiple of {stride} for this model, such as {lower}")
+    if tile - overlap < stride:
+        raise UsageError(f"--overlap {overlap}: must be at most {tile - stride} for tiles of {tile} px")
+    return TileGrid(width, height, tile, overlap, stride)
+
+
+def _area(scene: Scene, options: DetectOptions) -> Area | None:
+    from pyproj import CRS
+    from pyproj.exceptions import CRSError
+
+    if options.aoi is not None:
+        geometries, crs = read_area(options.aoi)
+        return Area.from_geometries(geometries, crs, scene.frame)
+    if options.bounds is None:
+        return None
+    try:
+        crs = None if options.bounds_crs is None else CRS.from_user_input(options.bounds_crs)
+    except CRSError:
+        raise UsageError(f"--bounds-crs {options.bounds_crs}: not a CRS; use one such as EPSG:4326") from None
+    if crs is not None and scene.frame.crs is None:
+        raise NssaError(f"--bounds-crs: the scene has no CRS: {scene.path}; give --bounds in pixels")
+    return Area.from_bounds(options.bounds, crs, scene.frame)

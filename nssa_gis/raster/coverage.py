@@ -1,0 +1,101 @@
+"""Which parts of a scene hold pixels at all, found without reading the scene."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nssa_gis.geo.grid import TileGrid
+from nssa_gis.raster.scene import Scene
+
+#: The coarse validity map is read from an overview of no more pixels than this.
+_MAP_PIXELS = 1 << 24
+#: Larger block tables are not walked (it costs about a microsecond a block).
+_MOST_BLOCKS = 4_000_000
+
+Bools = NDArray[np.bool_]
+
+
+def written_blocks(scene: Scene, bands: tuple[int, ...]) -> Bools | None:
+    """Blocks that a sparse TIFF really holds.
+
+    Parameters
+    ----------
+    scene : Scene
+    bands : tuple of int
+        A block counts when one of these bands has it.
+
+    Returns
+    -------
+    ndarray of bool, shape (rows, cols), or None
+        None if all blocks are there, or if it cannot be known cheaply (not a local TIFF).
+    """
+    data = scene.dataset
+    if data.driver != "GTiff" or not scene.local:
+        return None
+    width, height = scene.block
+    cols, rows = -(-data.width // width), -(-data.height // height)
+    separate = data.interleaving is not None and data.interleaving.name == "band"
+    asked = sorted(set(bands)) if separate else [1]
+    if cols * rows * len(asked) > _MOST_BLOCKS:
+        return None
+    found = np.zeros((rows, cols), np.bool_)
+    for band in asked:
+        for row in range(rows):
+            found[row] |= [
+                data.get_tag_item(f"BLOCK_OFFSET_{col}_{row}", "TIFF", bidx=band) is not None
+                for col in range(cols)
+            ]
+    return None if found.all() else found
+
+
+def empty_tiles(scene: Scene, grid: TileGrid, bands: tuple[int, ...]) -> Bools:
+    """Tiles that need not be read: no valid pixel by the overview, or nothing ever written to the file.
+
+    Never-written blocks of a sparse TIFF read as nodata, or as 0 where none is declared; a tile made of them
+    alone shows nothing either way. An overview may lose a valid speck smaller than one of its pixels, so its
+    neighbours count too.
+
+    Returns
+    -------
+    ndarray of bool, shape (len(grid),)
+    """
+    empty = np.zeros(len(grid), np.bool_)
+    windows = grid.windows(np.arange(len(grid)))
+    blocks = written_blocks(scene, bands)
+    if blocks is not None:
+        width, height = scene.block
+        scale_x = scene.frame.width / grid.width / width
+        scale_y = scene.frame.height / grid.height / height
+        empty |= ~_any_inside(blocks, windows * [scale_x, scale_y, scale_x, scale_y], margin=0)
+    valid = _coarse_validity(scene, bands) if scene.masked else None
+    if valid is not None:
+        scale_x, scale_y = valid.shape[1] / grid.width, valid.shape[0] / grid.height
+        empty |= ~_any_inside(valid, windows * [scale_x, scale_y, scale_x, scale_y], margin=1)
+    return empty
+
+
+def _any_inside(flags: Bools, boxes: NDArray[np.float64], margin: int) -> Bools:
+    """Whether a flag is set in each box (edges in units of flags), by a summed-area table."""
+    total = np.zeros((flags.shape[0] + 1, flags.shape[1] + 1), np.int64)
+    total[1:, 1:] = flags.cumsum(axis=0, dtype=np.int64).cumsum(axis=1)
+    low = np.floor(boxes[:, :2]).astype(np.int64) - margin
+    high = np.ceil(boxes[:, 2:]).astype(np.int64) + margin
+    x0, x1 = (np.clip(v, 0, flags.shape[1]) for v in (low[:, 0], high[:, 0]))
+    y0, y1 = (np.clip(v, 0, flags.shape[0]) for v in (low[:, 1], high[:, 1]))
+    return np.asarray(total[y1, x1] - total[y0, x1] - total[y1, x0] + total[y0, x0] > 0)
+
+
+def _coarse_validity(scene: Scene, bands: tuple[int, ...]) -> Bools | None:
+    size = scene.frame.width * scene.frame.height
+    level = next((i for i, f in enumerate(scene.overview_factors) if size / f**2 <= _MAP_PIXELS), None)
+    if level is None:
+        return None
+    with scene.open_handle(level) as handle:
+        valid = np.ones((handle.height, handle.width), np.bool_)
+        for y in range(0, handle.height, 512):
+            bottom = min(y + 512, handle.height)
+            mask = scene.read(handle, bands, (0, y, handle.width, bottom))[1]
+            if mask is not None:
+                valid[y:bottom] = mask
+    return valid

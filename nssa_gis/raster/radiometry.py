@@ -1,0 +1,282 @@
+"""Which bands the model sees and how their values become 0 to 255: one scaling for the whole scene."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nssa_gis.errors import NssaError, UsageError
+from nssa_gis.raster.coverage import written_blocks
+from nssa_gis.raster.scene import Box, Scene
+
+#: Percentiles of the valid pixels that become 0 and 255.
+LOW, HIGH = 0.5, 99.5
+
+_CMYK = ("cyan", "magenta", "yellow", "black")
+_RGB = ("red", "green", "blue")
+#: Scenes up to this many pixels are read whole for the statistics if they have no overview.
+_WHOLE = 1 << 24
+#: About as many pixels as the statistics are made of.
+_SAMPLE = 1 << 20
+
+
+@dataclass(frozen=True, eq=False)
+class Scaling:
+    """Raw values to uint8, the same everywhere in the scene.
+
+    Attributes
+    ----------
+    bands : tuple of int
+        What the model is given, from 1; repeats are allowed.
+    reads : tuple of int
+        What must be read for that.
+    channels : tuple of int
+        For each of ``bands``, its place among the channels that `convert` makes.
+    lo, hi : tuple of float
+        For each of ``reads``, the values that become 0 and 255; empty for uint8, which stays as it is.
+    palette : ndarray of uint8, shape (n, 4), or None
+        Colours and opacity of a palette image.
+    cmyk : bool
+        ``reads`` are cyan, magenta, yellow and black.
+    """
+
+    bands: tuple[int, ...]
+    reads: tuple[int, ...]
+    channels: tuple[int, ...]
+    lo: tuple[float, ...] = ()
+    hi: tuple[float, ...] = ()
+    palette: NDArray[np.uint8] | None = None
+    cmyk: bool = False
+
+    def apply(self, array: NDArray[Any], valid: NDArray[np.bool_] | None = None) -> NDArray[np.uint8]:
+        """Scale raw pixels (len(reads), H, W) to uint8 (len(bands), H, W); invalid ones become 0."""
+        return self.convert(array, valid)[0][list(self.channels)]
+
+    def convert(
+        self, array: NDArray[Any], valid: NDArray[np.bool_] | None = None
+    ) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None]:
+        """Scale raw pixels without repeating bands.
+
+        Parameters
+        ----------
+        array : ndarray, shape (len(reads), H, W)
+        valid : ndarray of bool, shape (H, W), or None
+
+        Returns
+        -------
+        pixels : ndarray of uint8, shape (channels, H, W)
+            0 where invalid.
+        valid : ndarray of bool or None
+            Transparent palette entries are taken out.
+        """
+        if self.palette is not None:
+            colours = self.palette[np.minimum(array[0], len(self.palette) - 1)]
+            if (self.palette[:, 3] == 0).any():
+                opaque = colours[..., 3] > 0
+                valid = opaque if valid is None else valid & opaque
+            pixels = np.ascontiguousarray(np.moveaxis(colours[..., :3], -1, 0))
+        elif self.cmyk:
+            ink = 255 - array.astype(np.uint16)
+            pixels = ((ink[:3] * ink[3] + 127) // 255).astype(np.uint8)
+        elif not self.lo:
+            pixels = array.astype(np.uint8)
+        else:
+            pixels = np.empty(array.shape, np.uint8)
+            for out, band, lo, hi in zip(pixels, array, self.lo, self.hi, strict=True):
+                out[:] = _stretch(band, lo, hi)
+        if valid is not None:
+            pixels *= valid
+        return pixels, valid
+
+
+def choose_bands(
+    scene: Scene, asked: Sequence[int] | None, wanted: int
+) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """Pick the bands for a model.
+
+    Parameters
+    ----------
+    scene : Scene
+    asked : sequence of int or None
+        The user's choice, from 1.
+    wanted : int
+        Bands of the model.
+
+    Returns
+    -------
+    bands : tuple of int
+        ``wanted`` numbers from 1: as asked; else by the names or colours that the file declares; else the
+        first ones. A single band is repeated.
+    warnings : tuple of str
+        What the user should know about the choice.
+
+    Raises
+    ------
+    UsageError
+        ``asked`` names a band that is not there, or too few or too many.
+    NssaError
+        The scene has fewer bands than the model wants.
+    """
+    if asked is not None:
+        return _asked_bands(scene, tuple(asked), wanted)
+    pickable = [b for b in range(1, scene.count + 1) if scene.color_interp[b - 1] != "alpha"]
+    if scene.palette is not None and wanted == 3:
+        return (1, 1, 1), ()
+    if len(pickable) == 1 and wanted > 1:
+        note = f"{scene.path}: one grey band, given to the model {wanted} times; colours cannot help it here"
+        return (pickable[0],) * wanted, (note,)
+    if len(pickable) < wanted:
+        raise NssaError(
+            f"{scene.path}: it has {len(pickable)} bands and the model wants {wanted}; "
+            f"choose with --bands, say --bands {','.join(['1'] * wanted)}"
+        )
+    first = tuple(pickable[:wanted])
+    if wanted != 3 or all(c in scene.color_interp for c in _CMYK):
+        return first, ()
+    for declared in (scene.color_interp, tuple(name.strip().lower() for name in scene.band_names)):
+        if all(colour in declared for colour in _RGB):
+            return tuple(declared.index(colour) + 1 for colour in _RGB), ()
+    note = (
+        f"{scene.path}: {len(pickable)} bands without declared colours; bands {_listed(first)} are taken "
+        f"as red, green and blue (--bands to choose)"
+    )
+    return first, (note,) if len(pickable) > 3 else ()
+
+
+def scaling_for(
+    scene: Scene,
+    bands: Sequence[int],
+    declared_range: tuple[float, float] | Sequence[tuple[float, float]] | None = None,
+) -> Scaling:
+    """Find the scaling of a scene.
+
+    uint8 stays as it is. Other types are stretched band by band from ``declared_range``, else from
+    percentiles 0.5 to 99.5 of about a million valid pixels: out of an overview, else of the whole of a
+    small scene, else of blocks spread over a large one. Pixels that are 0 in all bands (an
+    undeclared collar) do not count.
+
+    Parameters
+    ----------
+    scene : Scene
+    bands : sequence of int
+        From `choose_bands`.
+    declared_range : (low, high), or one pair for each of ``bands``, or None
+        Raw values that become 0 and 255; ignored for uint8.
+
+    Raises
+    ------
+    NssaError
+        The pixels cannot be read.
+    """
+    bands = tuple(int(b) for b in bands)
+    if scene.palette is not None and bands == (1, 1, 1):
+        return Scaling(bands, (1,), (0, 1, 2), palette=scene.palette)
+    if all(c in scene.color_interp for c in _CMYK) and len(bands) == 3 and scene.dtype == np.uint8:
+        inks = tuple(scene.color_interp.index(c) + 1 for c in _CMYK)
+        if bands == inks[:3]:
+            return Scaling(bands, inks, (0, 1, 2), cmyk=True)
+    reads = tuple(dict.fromkeys(bands))
+    channels = tuple(reads.index(b) for b in bands)
+    if scene.dtype == np.uint8:
+        return Scaling(bands, reads, channels)
+    if declared_range is not None:
+        pairs = np.broadcast_to(np.asarray(declared_range, np.float64), (len(bands), 2))
+        limits = pairs[[bands.index(b) for b in reads]]
+        if not (limits[:, 0] < limits[:, 1]).all():
+            raise UsageError(f"value range {declared_range}: the first number must be below the second")
+    else:
+        limits = _percentiles(scene, reads)
+    return Scaling(bands, reads, channels, tuple(limits[:, 0].tolist()), tuple(limits[:, 1].tolist()))
+
+
+def _asked_bands(
+    scene: Scene, asked: tuple[int, ...], wanted: int
+) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    if len(asked) == 1 and wanted > 1:
+        asked = asked * wanted
+    if len(asked) != wanted:
+        raise UsageError(f"--bands {_listed(asked)}: the model wants {wanted} bands")
+    missing = [b for b in asked if not 1 <= b <= scene.count]
+    if missing:
+        raise UsageError(f"--bands {_listed(asked)}: {scene.path} has bands 1 to {scene.count}")
+    return asked, ()
+
+
+def _listed(bands: Sequence[int]) -> str:
+    return ",".join(str(b) for b in bands)
+
+
+def _stretch(band: NDArray[Any], lo: float, hi: float) -> NDArray[np.uint8]:
+    # float32 has 24 bits: exact for 16-bit integers; anything wider is brought near zero in float64 first.
+    wide = band.dtype.itemsize > 4 or (band.dtype.kind in "iu" and band.dtype.itemsize == 4)
+    values = band.astype(np.float64 if wide else np.float32)
+    values -= lo
+    values *= 255.0 / (hi - lo)
+    np.nan_to_num(values, copy=False, nan=0.0, posinf=255.0, neginf=0.0)
+    np.clip(values, 0, 255, out=values)
+    values += 0.5
+    return values.astype(np.uint8)
+
+
+def _percentiles(scene: Scene, reads: tuple[int, ...]) -> NDArray[np.float64]:
+    """Values (len(reads), 2) that become 0 and 255."""
+    parts = list(_sample(scene, reads))
+    values = np.concatenate(parts, axis=1) if parts else np.empty((len(reads), 0))
+    if values.shape[1] == 0:
+        return np.tile([0.0, 1.0], (len(reads), 1))
+    lit = values.any(axis=0)
+    if lit.any():
+        values = values[:, lit]
+    limits: NDArray[np.float64] = np.percentile(values.astype(np.float64), [LOW, HIGH], axis=1).T
+    flat = limits[:, 0] >= limits[:, 1]
+    limits[flat] = np.stack([values.min(axis=1), values.max(axis=1)], axis=1)[flat]
+    limits[:, 1] = np.where(limits[:, 1] > limits[:, 0], limits[:, 1], limits[:, 0] + 1)
+    return limits
+
+
+def _sample(scene: Scene, reads: tuple[int, ...]) -> Iterator[NDArray[Any]]:
+    """Read valid pixels (len(reads), n), part by part, spread over the scene."""
+    width, height = scene.frame.width, scene.frame.height
+    fits = [i for i, f in enumerate(scene.overview_factors) if width * height / f**2 <= 4 * _SAMPLE]
+    with scene.open_handle(fits[0] if fits else None) as handle:
+        size = handle.width * handle.height
+        if size <= _WHOLE:
+            boxes = [(0, y, handle.width, min(y + 512, handle.height)) for y in range(0, handle.height, 512)]
+            stride = max(1, round((size / _SAMPLE) ** 0.5))
+        else:
+            boxes, stride = _spread_boxes(scene, reads)
+        for box in boxes:
+            pixels, valid = scene.read(handle, reads, box)
+            pixels = pixels[:, ::stride, ::stride]
+            yield (
+                pixels[:, valid[::stride, ::stride]] if valid is not None else pixels.reshape(len(reads), -1)
+            )
+
+
+def _spread_boxes(scene: Scene, reads: tuple[int, ...]) -> tuple[list[Box], int]:
+    """Choose about 144 of the blocks that the file holds, evenly spread, and a stride for large ones."""
+    width, height = scene.block
+    blocks = written_blocks(scene, reads)
+    if blocks is None:
+        rows, cols = -(-scene.frame.height // height), -(-scene.frame.width // width)
+        across = min(cols, 12)
+        down = min(rows, 144 // across)
+        row = np.repeat(_evenly(rows, down), across)
+        col = np.tile(_evenly(cols, across), down)
+    else:
+        written = np.flatnonzero(blocks)
+        row, col = np.divmod(written[_evenly(len(written), min(len(written), 144))], blocks.shape[1])
+    stride = max(1, round((len(row) * width * height / _SAMPLE) ** 0.5))
+    boxes = [
+        (int(x), int(y), min(int(x) + width, scene.frame.width), min(int(y) + height, scene.frame.height))
+        for x, y in zip(col * width, row * height, strict=True)
+    ]
+    return boxes, stride
+
+
+def _evenly(count: int, number: int) -> NDArray[np.int64]:
+    return ((np.arange(number) + 0.5) * count / max(number, 1)).astype(np.int64)

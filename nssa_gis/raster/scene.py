@@ -1,0 +1,313 @@
+"""An opened image: what it is, where it lies, and its raw pixels with their validity."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from pathlib import Path
+from types import TracebackType
+from urllib.parse import urlsplit
+
+import numpy as np
+import pyogrio
+import pyproj
+import rasterio
+from numpy.typing import NDArray
+from rasterio._err import CPLE_BaseError
+from rasterio.enums import MaskFlags
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.windows import Window
+
+from nssa_gis.errors import NssaError
+from nssa_gis.geo.frame import Frame
+from nssa_gis.geo.mapping import GroundControlPoint, RationalPolynomials
+
+#: What rasterio lets through when GDAL fails.
+READ_ERRORS = (RasterioError, CPLE_BaseError, OSError)
+
+Box = tuple[int, int, int, int]
+
+
+def open_scene(path: str | os.PathLike[str]) -> Scene:
+    """Open an image: a local file, a ``/vsi`` path, or an ``http(s)`` address.
+
+    Returns
+    -------
+    Scene
+        To be closed by the caller; a context manager.
+
+    Raises
+    ------
+    NssaError
+        No such file, not an image, a vector layer, a folder, cut short, no bands, complex numbers, or a
+        container of several images.
+    """
+    return Scene(path)
+
+
+class Scene:
+    """An opened image.
+
+    Attributes
+    ----------
+    path : str
+        As given.
+    name : str
+        File name without folder and extension.
+    frame : Frame
+        Shape and place.
+    count : int
+        Bands, alpha included.
+    dtype : numpy.dtype
+        That holds the values of all bands.
+    nodata : float or None
+        Of the first band.
+    nodata_values : tuple of float or None
+        Of every band.
+    band_names : tuple of str
+        Descriptions, empty where a band has none.
+    color_interp : tuple of str
+        ``red``, ``gray``, ``alpha``, ``palette``, ``undefined``... by band.
+    alpha : int or None
+        Band (from 1) that holds the opacity.
+    palette : ndarray of uint8, shape (n, 4), or None
+        Red, green, blue, opacity by pixel value, if the first band is a palette.
+    block : tuple of int
+        Width and height of what the file stores in one piece.
+    overview_factors : tuple of int
+        Decimation of the overviews.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = os.fspath(path)
+        self.name = Path(urlsplit(self.path).path if "://" in self.path else self.path).stem
+        self.dataset = _open(self.path)
+        try:
+            self._describe()
+        except BaseException:
+            self.dataset.close()
+            raise
+
+    def _describe(self) -> None:
+        data = self.dataset
+        _refuse_unusable(self.path, data)
+        self.count: int = data.count
+        self.dtype = np.result_type(*data.dtypes)
+        self.nodata_values: tuple[float | None, ...] = data.nodatavals
+        self.nodata = self.nodata_values[0]
+        self.band_names = tuple(text or "" for text in data.descriptions)
+        self.color_interp = tuple(c.name for c in data.colorinterp)
+        self.alpha = self.color_interp.index("alpha") + 1 if "alpha" in self.color_interp else None
+        self.palette = _palette(data) if self.color_interp[0] == "palette" else None
+        self.block: tuple[int, int] = (data.block_shapes[0][1], data.block_shapes[0][0])
+        self.overview_factors = tuple(int(f) for f in data.overviews(1))
+        kinds = {flag for flags in data.mask_flag_enums for flag in flags}
+        self._mask_band = self.alpha is None and not kinds <= {MaskFlags.all_valid, MaskFlags.nodata}
+        self.frame = _frame(self.path, data)
+
+    @property
+    def local(self) -> bool:
+        """The pixels lie in a plain file of this machine."""
+        return os.path.isfile(self.path)
+
+    @property
+    def masked(self) -> bool:
+        """The file itself marks invalid pixels: nodata, alpha or a mask band."""
+        return self._mask_band or self.alpha is not None or any(v is not None for v in self.nodata_values)
+
+    def open_handle(self, overview: int | None = None) -> rasterio.DatasetReader:
+        """Open the file once more, for another thread, or at overview ``overview`` (0 is the finest)."""
+        options = {} if overview is None else {"overview_level": overview}
+        return _open(self.path, **options)
+
+    def read(
+        self, handle: rasterio.DatasetReader, bands: tuple[int, ...], box: Box
+    ) -> tuple[NDArray[np.generic], NDArray[np.bool_] | None]:
+        """Read raw pixels.
+
+        Parameters
+        ----------
+        handle : rasterio.DatasetReader
+            From `open_handle`.
+        bands : tuple of int
+            From 1.
+        box : tuple of int
+            ``x0, y0, x1, y1`` inside the handle's pixels.
+
+        Returns
+        -------
+        pixels : ndarray of the scene's dtype, shape (len(bands), h, w)
+        valid : ndarray of bool, shape (h, w), or None
+            None where all are valid. Invalid is: nodata in all of ``bands``, opacity 0, masked out, not
+            a finite number in one of ``bands``.
+
+        Raises
+        ------
+        NssaError
+            The file is damaged or went away.
+        """
+        x0, y0, x1, y1 = box
+        window = Window(x0, y0, x1 - x0, y1 - y0)
+        wanted = list(bands) if self.alpha is None else [*bands, self.alpha]
+        try:
+            pixels = handle.read(wanted, window=window, out_dtype=self.dtype)
+            mask = handle.read_masks(bands[0], window=window) if self._mask_band else None
+        except READ_ERRORS as error:
+            raise NssaError(
+                f"{self.path}: the pixels {x0},{y0} to {x1},{y1} cannot be read; the file is truncated or "
+                f"damaged, get it again ({_reason(error)})"
+            ) from error
+        valid = np.ones(pixels.shape[1:], np.bool_) if mask is None else mask > 0
+        if self.alpha is not None:
+            pixels, opacity = pixels[:-1], pixels[-1]
+            valid &= opacity > 0
+        self._mark_invalid(valid, pixels, bands)
+        return pixels, None if valid.all() else valid
+
+    def _mark_invalid(
+        self, valid: NDArray[np.bool_], pixels: NDArray[np.generic], bands: tuple[int, ...]
+    ) -> None:
+        values = [self.nodata_values[b - 1] for b in bands]
+        if self.alpha is None and all(v is not None and not np.isnan(v) for v in values):
+            # All bands must say nodata: a dark pixel of an RGB scene with nodata 0 may be 0 in one of them.
+            same = pixels[0] == np.array(values[0]).astype(pixels.dtype)
+            for band, value in zip(pixels[1:], values[1:], strict=True):
+                same &= band == np.array(value).astype(pixels.dtype)
+            valid &= ~same
+        if self.dtype.kind == "f":
+            valid &= np.isfinite(pixels).all(axis=0)
+
+    def close(self) -> None:
+        """Close the file."""
+        self.dataset.close()
+
+    def __enter__(self) -> Scene:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _open(path: str, **options: object) -> rasterio.DatasetReader:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        try:
+            return rasterio.open(path, sharing=False, **options)
+        except READ_ERRORS as error:
+            raise NssaError(_why_not_open(path, error)) from error
+
+
+def _why_not_open(path: str, error: BaseException) -> str:
+    if "://" in path or path.startswith("/vsi"):
+        return f"{path}: cannot be opened; check the address ({_reason(error)})"
+    if not os.path.exists(path):
+        return f"{path}: no such file; check the path"
+    if os.path.isdir(path):
+        return f"{path}: this is a folder; give one image (a folder of images is for the batch command)"
+    if not os.access(path, os.R_OK):
+        return f"{path}: no permission to read it"
+    if os.path.getsize(path) == 0:
+        return f"{path}: the file is empty; get it again"
+    try:
+        layers = pyogrio.list_layers(path)
+    except Exception:  # pyogrio raises many kinds; all of them mean: not a vector file
+        layers = []
+    if len(layers):
+        return f"{path}: this is a vector layer, not an image; give a raster such as a GeoTIFF"
+    with open(path, "rb") as file:
+        head = file.read(4)
+    if head in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        return f"{path}: the TIFF is truncated or damaged; get it again ({_reason(error)})"
+    return f"{path}: not an image that GDAL can read; give a raster such as a GeoTIFF"
+
+
+def _reason(error: BaseException) -> str:
+    deepest = error
+    while deepest.__cause__ is not None or deepest.__context__ is not None:
+        deepest = deepest.__cause__ or deepest.__context__  # type: ignore[assignment]
+    text = " ".join(str(deepest).split())
+    return text if len(text) <= 160 else text[:157] + "..."
+
+
+def _refuse_unusable(path: str, data: rasterio.DatasetReader) -> None:
+    if data.count == 0:
+        if data.subdatasets:
+            shown = ", ".join(data.subdatasets[:8])
+            raise NssaError(f"{path}: it holds {len(data.subdatasets)} images; give one of them: {shown}")
+        raise NssaError(f"{path}: it has no bands; give an image")
+    bad = [d for d in data.dtypes if np.dtype(d if d != "complex_int16" else "complex64").kind == "c"]
+    if bad:
+        raise NssaError(f"{path}: its values are complex numbers ({bad[0]}); give an amplitude image")
+    _refuse_cut_short(path, data)
+
+
+def _refuse_cut_short(path: str, data: rasterio.DatasetReader) -> None:
+    """Compare where a TIFF says that some of its blocks end with the length of the file: no pixel is read."""
+    if data.driver != "GTiff" or not os.path.isfile(path):
+        return
+    size = os.path.getsize(path)
+    height, width = data.block_shapes[0]
+    cols, rows = -(-data.width // width), -(-data.height // height)
+    for band in {1, data.count}:
+        for col, row in {(0, 0), (cols - 1, rows - 1), (0, rows - 1), (cols // 2, rows // 2)}:
+            start = data.get_tag_item(f"BLOCK_OFFSET_{col}_{row}", "TIFF", bidx=band)
+            length = data.get_tag_item(f"BLOCK_SIZE_{col}_{row}", "TIFF", bidx=band)
+            if start is not None and length is not None and int(start) + int(length) > size:
+                raise NssaError(
+                    f"{path}: the TIFF is truncated (it has {size} bytes and needs "
+                    f"{int(start) + int(length)} or more); get it again"
+                )
+
+
+def _palette(data: rasterio.DatasetReader) -> NDArray[np.uint8]:
+    entries = data.colormap(1)
+    table = np.zeros((max(entries) + 1, 4), np.uint8)
+    for value, colour in entries.items():
+        table[value] = colour
+    return table
+
+
+def _frame(path: str, data: rasterio.DatasetReader) -> Frame:
+    """Place by the first of geotransform, control points, RPC, as GDAL does."""
+    crs, transform, rpcs = data.crs, None, None
+    gcps: tuple[GroundControlPoint, ...] = ()
+    points, points_crs = data.gcps
+    if not data.transform.is_identity:
+        transform = data.transform
+    elif points:
+        crs, gcps = points_crs, tuple(GroundControlPoint(p.col, p.row, p.x, p.y) for p in points)
+    elif data.rpcs is not None:
+        crs, rpcs = rasterio.CRS.from_epsg(4326), _rational(data.rpcs)
+    else:
+        crs = None  # a CRS without any place: map coordinates are pixels, and those have no CRS
+    try:
+        known = pyproj.CRS.from_wkt(crs.to_wkt()) if crs else None
+        return Frame(data.width, data.height, known, transform, gcps, rpcs)
+    except (ValueError, pyproj.exceptions.ProjError) as error:
+        raise NssaError(
+            f"{path}: its georeference cannot be used: {error}; repair it with gdal_edit"
+        ) from error
+
+
+def _rational(rpc: rasterio.rpc.RPC) -> RationalPolynomials:
+    return RationalPolynomials(
+        line_num=tuple(rpc.line_num_coeff),
+        line_den=tuple(rpc.line_den_coeff),
+        samp_num=tuple(rpc.samp_num_coeff),
+        samp_den=tuple(rpc.samp_den_coeff),
+        # RPC counts pixel centres, frames count pixel edges.
+        line_off=rpc.line_off + 0.5,
+        line_scale=rpc.line_scale,
+        samp_off=rpc.samp_off + 0.5,
+        samp_scale=rpc.samp_scale,
+        lon_off=rpc.long_off,
+        lon_scale=rpc.long_scale,
+        lat_off=rpc.lat_off,
+        lat_scale=rpc.lat_scale,
+        height_off=rpc.height_off,
+        height_scale=rpc.height_scale,
+        # Without a terrain model the mean height of the scene is the best single one; GDAL would take 0.
+        height=rpc.height_off,
+    )

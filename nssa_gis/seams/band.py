@@ -1,0 +1,124 @@
+"""The seam band: detections that another tile may have seen too, with what the matching needs to know of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nssa_gis.detections import CUT_BOTTOM, CUT_LEFT, CUT_RIGHT, CUT_TOP, Detections
+from nssa_gis.geo.grid import TileGrid
+
+#: Pixels by which a detector's edge may miss a tile edge. Boxes this close to a window count as reaching it.
+SLACK = 3.0
+
+# A cut box ends short of the tile edge by a small part of its length (the regression error of its far side), so
+# "near an edge" grows with the box.
+_NEAR_PART = 0.04
+
+SIDES = np.array([CUT_LEFT, CUT_TOP, CUT_RIGHT, CUT_BOTTOM], np.uint8)
+
+
+@dataclass(frozen=True)
+class Band:
+    """Detections in canonical order with their place in the grid.
+
+    Attributes
+    ----------
+    found : Detections
+        N rows in canonical order (see `canonical`), boxes in global model-grid pixels.
+    row, col : ndarray of int64, shape (N,)
+        Tile row and column.
+    near : ndarray of uint8, shape (N,)
+        Bits ``CUT_*`` of inner tile edges that the box touches or nearly touches: beyond them it may go on.
+    view : ndarray of float64, shape (N, 4)
+        The box in pixels of its own tile; sides in `near` are moved `SLACK` beyond the tile edge, because where
+        they truly are the tile does not know.
+    """
+
+    found: Detections
+    row: NDArray[np.int64]
+    col: NDArray[np.int64]
+    near: NDArray[np.uint8]
+    view: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, found: Detections, grid: TileGrid) -> Band:
+        """Place detections in the grid."""
+        row, col = grid.rows_of(found.tile), grid.cols_of(found.tile)
+        origin = np.stack([col, row, col, row], axis=1) * float(grid.step)
+        view = found.boxes - origin
+        length = np.maximum(view[:, 2:] - view[:, :2], 0.0)
+        tolerance = SLACK + _NEAR_PART * np.concatenate([length, length], axis=1)
+        gap = np.concatenate([view[:, :2], grid.tile - view[:, 2:]], axis=1)
+        inner = np.stack([col > 0, row > 0, col < grid.cols - 1, row < grid.rows - 1], axis=1)
+        cut = (found.cut[:, None] & SIDES) > 0
+        near = ((gap <= tolerance) | cut) & inner
+        beyond = np.array([-SLACK, -SLACK, grid.tile + SLACK, grid.tile + SLACK])
+        view = np.where(near, beyond, view)
+        bits = (near * SIDES).sum(axis=1).astype(np.uint8)
+        return cls(found, row, col, bits, view)
+
+    @classmethod
+    def concat(cls, parts: list[Band]) -> Band:
+        """All parts one after another."""
+        return cls(
+            Detections.concat([p.found for p in parts]),
+            *(np.concatenate([getattr(p, f) for p in parts]) for f in ("row", "col", "near", "view")),
+        )
+
+    def __len__(self) -> int:
+        return len(self.found)
+
+    def take(self, index: NDArray[np.bool_] | NDArray[np.intp]) -> Band:
+        """Select rows by a mask or an index array."""
+        return Band(self.found.take(index), *(getattr(self, f)[index] for f in ("row", "col", "near", "view")))
+
+    def reaches_any(self, grid: TileGrid) -> NDArray[np.bool_]:
+        """Whether each box comes (within `SLACK`) to the window of another tile; if not, it is final."""
+        low, high = grid.effective_overlap + SLACK, grid.step - SLACK
+        x0, y0, x1, y1 = self.view.T
+        return (
+            ((x0 < low) & (self.col > 0))
+            | ((y0 < low) & (self.row > 0))
+            | ((x1 > high) & (self.col < grid.cols - 1))
+            | ((y1 > high) & (self.row < grid.rows - 1))
+        )
+
+    def reaches_row(self, row: int, grid: TileGrid) -> NDArray[np.bool_]:
+        """Whether tiles of `row` or below may still have seen each box."""
+        offset = (row - self.row) * grid.step
+        return (offset < grid.tile) & (self.view[:, 3] > offset - SLACK) & (row < grid.rows)
+
+
+def canonical(found: Detections) -> NDArray[np.intp]:
+    """Order by tile, then ``y0, x0, y1, x1``, label, score (falling), cut: the same whatever the order given.
+
+    Parameters
+    ----------
+    found : Detections
+        N rows.
+
+    Returns
+    -------
+    ndarray of int, shape (N,)
+        Sorting index.
+    """
+    if len(found) < 2:
+        return np.arange(len(found))
+    y0 = found.boxes[:, 1]
+    low = y0.min()
+    # One number for (tile, y0). Rounding may make two of them equal but never swaps them; equal ones are sorted below.
+    rough = found.tile.astype(np.float64) * (np.ceil(y0.max() - low) + 1.0) + (y0 - low)
+    order = np.argsort(rough, kind="stable")
+    rough = rough[order]
+    equal = rough[1:] == rough[:-1]
+    if equal.any():
+        tied = np.flatnonzero(np.concatenate([equal, [False]]) | np.concatenate([[False], equal]))
+        rows = found.take(order[tied])
+        x0, y0, x1, y1 = rows.boxes.T
+        # `rough` first keeps runs apart; rows that agree in every key are interchangeable.
+        keys = (rows.cut, -rows.scores, rows.labels, x1, y1, x0, y0, rows.tile, rough[tied])
+        order[tied] = order[tied][np.lexsort(keys)]
+    return order

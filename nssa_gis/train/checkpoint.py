@@ -1,0 +1,78 @@
+"""Checkpoints as safetensors: weights, EMA and optimiser state as tensors, the rest as JSON. No pickles."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nssa_gis.errors import NssaError
+from nssa_gis.runtime.package import read_header
+
+_KEY = "nssa_gis_checkpoint"
+
+
+def save_checkpoint(path: Path, parts: dict[str, dict[str, Tensor]], progress: dict[str, Any]) -> None:
+    """Write a checkpoint atomically.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    parts : dict
+        Named state dicts (``model``, ``ema``, ``optimizer``).
+    progress : dict
+        JSON-able state of the run.
+    """
+    from safetensors.torch import save_file
+
+    # a clone each: parameters and their EMA may share no storage in the file
+    tensors = {f"{part}/{k}": v.detach().clone().contiguous() for part, s in parts.items() for k, v in s.items()}
+    partial = path.with_name(f".{path.name}.partial")
+    save_file(tensors, partial, metadata={_KEY: json.dumps(progress)})
+    os.replace(partial, path)
+
+
+def load_checkpoint(path: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
+    """Read what :func:`save_checkpoint` wrote.
+
+    Raises
+    ------
+    NssaError
+        Not a checkpoint, or damaged.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    metadata = read_header(path).get("__metadata__") or {}
+    try:
+        progress = json.loads(metadata[_KEY])
+        tensors = load_file(path)
+    except (KeyError, ValueError, SafetensorError, OSError) as error:
+        raise NssaError(f"{path}: no usable training checkpoint ({error}); start afresh without --resume") from None
+    parts: dict[str, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        part, _, name = key.partition("/")
+        parts.setdefault(part, {})[name] = value
+    return parts, progress
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Flatten an AdamW state to ``<parameter>.<field>`` tensors."""
+    state = optimizer.state_dict()["state"]
+    return {
+        f"{index}.{name}": torch.as_tensor(value) for index, fields in state.items() for name, value in fields.items()
+    }
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    """Put :func:`optimizer_tensors` back."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        index, _, name = key.partition(".")
+        state.setdefault(int(index), {})[name] = value
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

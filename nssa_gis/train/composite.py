@@ -1,0 +1,262 @@
+"""Training crops: composites of pieces of several images, oriented, scaled and recoloured at random."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+from PIL import Image
+
+from nssa_gis.train.augmentation import degrade, recolour
+from nssa_gis.train.datasets import LabelledImage
+
+#: A piece narrower than this is filled from a source with large images, or left black (as nodata is).
+_MIN_PIECE = 40
+#: Share of a box that must be visible for it to count; less makes an ignore area.
+_VISIBLE = 0.5
+#: Shorter sides than this (pixels) teach nothing.
+_MIN_SIDE = 3.0
+
+
+@dataclass
+class Labels:
+    """Labels of a crop, growing as pieces are laid.
+
+    Attributes
+    ----------
+    boxes : ndarray of float32, shape (N, 4)
+        ``x0, y0, x1, y1`` in pixels.
+    labels : ndarray of int64, shape (N,)
+        Class index.
+    ignore : ndarray of float32, shape (M, 4)
+        Areas without classification loss.
+    ignore_class : ndarray of int64, shape (M,)
+        The class that an area is blind for; -1 for all.
+    """
+
+    boxes: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    ignore: NDArray[np.float32]
+    ignore_class: NDArray[np.int64]
+
+    @classmethod
+    def empty(cls) -> Labels:
+        """No labels."""
+        return cls(
+            np.empty((0, 4), np.float32),
+            np.empty(0, np.int64),
+            np.empty((0, 4), np.float32),
+            np.empty(0, np.int64),
+        )
+
+    def extend(self, other: Labels, dx: float, dy: float) -> None:
+        """Add the labels of a piece whose corner lies at (dx, dy)."""
+        shift = np.array([dx, dy, dx, dy], np.float32)
+        self.boxes = np.concatenate((self.boxes, other.boxes + shift))
+        self.labels = np.concatenate((self.labels, other.labels))
+        self.ignore = np.concatenate((self.ignore, other.ignore + shift))
+        self.ignore_class = np.concatenate((self.ignore_class, other.ignore_class))
+
+
+class CompositeCrops:
+    """Crop number i, the same whenever it is asked for (map-style dataset).
+
+    A crop is filled by pieces: the first image drawn fills it if it is large enough, otherwise the rest is split and
+    filled from other images. Each piece has its own scale, quarter turn, mirror image and colours.
+
+    Parameters
+    ----------
+    sources : sequence of sequence of LabelledImage
+        Images per source.
+    weights : sequence of float
+        Share of pieces per source.
+    size : int
+        Side of a crop in pixels.
+    gsd : float
+        Metres per pixel at scale 1.
+    seed : int
+        Everything random follows from (seed, i).
+    scale : tuple of float
+        Range of the random enlargement, log-uniform.
+    split : float
+        Probability that a piece is divided although its image would fill it.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[Sequence[LabelledImage]],
+        weights: Sequence[float],
+        size: int,
+        gsd: float,
+        seed: int = 0,
+        scale: tuple[float, float] = (0.7, 1.5),
+        split: float = 0.35,
+    ) -> None:
+        share = np.array([w if len(s) else 0.0 for s, w in zip(sources, weights, strict=True)])
+        if share.sum() == 0:
+            raise ValueError("no training images")
+        self.sources, self.share = list(sources), share / share.sum()
+        # images with many boxes are drawn more often, but the empty ones keep a say
+        self.chance = [
+            _normalised([np.sqrt(4 + len(i.boxes)) * max(1.0, i.pixels.size / 3e6) for i in s]) for s in sources
+        ]
+        self.size, self.gsd, self.seed, self.scale, self.split = size, gsd, seed, scale, split
+
+    def __getitem__(self, number: int) -> tuple[NDArray[np.uint8], Labels]:
+        """Crop ``(3, size, size)`` uint8 and its labels."""
+        rng = np.random.default_rng((self.seed, number))
+        canvas = np.zeros((self.size, self.size, 3), np.uint8)
+        labels = Labels.empty()
+        self._fill(rng, canvas, labels, 0, 0, self.size, self.size, 0)
+        canvas = degrade(rng, canvas)
+        return np.ascontiguousarray(canvas.transpose(2, 0, 1)), labels
+
+    def _fill(
+        self, rng: Generator, canvas: NDArray[np.uint8], labels: Labels, x: int, y: int, w: int, h: int, depth: int
+    ) -> None:
+        """Lay pieces on the rectangle ``x, y, w, h`` of the canvas."""
+        if min(w, h) < _MIN_PIECE or depth > 8:
+            return
+        if depth < 2 and rng.random() < self.split:
+            part = int(rng.uniform(0.35, 0.65) * max(w, h))
+            self._divide(rng, canvas, labels, (x, y, w, h), part, w >= h, depth)
+            return
+        image, zoom = self._draw(rng)
+        turn = int(rng.integers(4))
+        height, width = image.pixels.shape[:2]
+        have_w, have_h = (int(side * zoom) for side in ((height, width) if turn % 2 else (width, height)))
+        take_w, take_h = min(w, have_w), min(h, have_h)
+        if min(take_w, take_h) < min(_MIN_PIECE, w, h):
+            self._fill(rng, canvas, labels, x, y, w, h, depth + 1)
+            return
+        piece, found = cut_piece(rng, image, zoom, take_w, take_h, turn)
+        canvas[y : y + take_h, x : x + take_w] = recolour(rng, piece)
+        labels.extend(found, x, y)
+        if take_w < w:
+            self._fill(rng, canvas, labels, x + take_w, y, w - take_w, h, depth + 1)
+        if take_h < h:
+            self._fill(rng, canvas, labels, x, y + take_h, take_w, h - take_h, depth + 1)
+
+    def _divide(
+        self,
+        rng: Generator,
+        canvas: NDArray[np.uint8],
+        labels: Labels,
+        area: tuple[int, int, int, int],
+        part: int,
+        across: bool,
+        depth: int,
+    ) -> None:
+        x, y, w, h = area
+        if across:
+            self._fill(rng, canvas, labels, x, y, part, h, depth + 1)
+            self._fill(rng, canvas, labels, x + part, y, w - part, h, depth + 1)
+        else:
+            self._fill(rng, canvas, labels, x, y, w, part, depth + 1)
+            self._fill(rng, canvas, labels, x, y + part, w, h - part, depth + 1)
+
+    def _draw(self, rng: Generator) -> tuple[LabelledImage, float]:
+        """Draw an image and its enlargement, from its pixels to the crop's."""
+        source = int(rng.choice(len(self.share), p=self.share))
+        image = self.sources[source][int(rng.choice(len(self.chance[source]), p=self.chance[source]))]
+        low, high = self.scale
+        return image, image.gsd / self.gsd * float(np.exp(rng.uniform(np.log(low), np.log(high))))
+
+
+def cut_piece(
+    rng: Generator, image: LabelledImage, zoom: float, width: int, height: int, turn: int
+) -> tuple[NDArray[np.uint8], Labels]:
+    """Cut a piece near a random object (4 of 5 times) or anywhere, resample it, turn and mirror it.
+
+    Parameters
+    ----------
+    rng : Generator
+        Randomness.
+    image : LabelledImage
+        Where from.
+    zoom : float
+        Pixels of the piece per pixel of the image.
+    width, height : int
+        Size of the piece after turning.
+    turn : int
+        Quarter turns.
+
+    Returns
+    -------
+    piece : ndarray of uint8, shape (height, width, 3)
+    labels : Labels
+        In pixels of the piece.
+    """
+    out_w, out_h = (height, width) if turn % 2 else (width, height)
+    rows, cols = image.pixels.shape[:2]
+    w, h = min(out_w / zoom, cols), min(out_h / zoom, rows)
+    if len(image.boxes) and rng.random() < 0.8:
+        box = image.boxes[int(rng.integers(len(image.boxes)))]
+        x0 = (box[0] + box[2]) / 2 - rng.uniform(0.1, 0.9) * w
+        y0 = (box[1] + box[3]) / 2 - rng.uniform(0.1, 0.9) * h
+    else:
+        x0, y0 = rng.uniform(0, max(cols - w, 0)), rng.uniform(0, max(rows - h, 0))
+    x0, y0 = float(np.clip(x0, 0, cols - w)), float(np.clip(y0, 0, rows - h))
+    left, top = int(x0), int(y0)
+    right, bottom = min(cols, int(np.ceil(x0 + w)) + 1), min(rows, int(np.ceil(y0 + h)) + 1)
+    sub = Image.fromarray(image.pixels[top:bottom, left:right])
+    # the far corner may exceed the cut by a rounding error, which Pillow refuses
+    window = (x0 - left, y0 - top, min(x0 - left + w, sub.width), min(y0 - top + h, sub.height))
+    piece = np.asarray(sub.resize((out_w, out_h), Image.Resampling.BILINEAR, window))
+    scale = np.array([out_w / w, out_h / h] * 2, np.float32)
+    origin = np.array([x0, y0, x0, y0], np.float32)
+    boxes, ignore = (image.boxes - origin) * scale, (image.ignore - origin) * scale
+    mirror = bool(rng.random() < 0.5)
+    piece = np.rot90(piece, turn)
+    piece = piece[:, ::-1] if mirror else piece
+    boxes, ignore = (_turn_boxes(b, out_w, out_h, turn, mirror, width) for b in (boxes, ignore))
+    return piece, _clip(boxes, image.labels, ignore, image.unlabelled, width, height)
+
+
+def _turn_boxes(
+    boxes: NDArray[np.float32], width: int, height: int, turn: int, mirror: bool, turned_width: int
+) -> NDArray[np.float32]:
+    """Turn boxes of a ``width`` x ``height`` image as ``np.rot90(image, turn)`` turns its pixels, then mirror."""
+    x0, y0, x1, y1 = boxes.T
+    for _ in range(turn):
+        x0, y0, x1, y1 = y0, width - x1, y1, width - x0
+        width, height = height, width
+    if mirror:
+        x0, x1 = turned_width - x1, turned_width - x0
+    return np.stack((x0, y0, x1, y1), 1)
+
+
+def _clip(
+    boxes: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    ignore: NDArray[np.float32],
+    unlabelled: NDArray[np.bool_],
+    width: int,
+    height: int,
+) -> Labels:
+    """Clip to the piece; boxes that are mostly cut away become ignore areas."""
+    limit = np.array([width, height, width, height], np.float32)
+    inside = np.clip(boxes, 0, limit)
+    size = inside[:, 2:] - inside[:, :2]
+    full = np.maximum((boxes[:, 2:] - boxes[:, :2]).prod(1), 1e-6)
+    touched = (size > 0).all(1)
+    good = touched & (size.prod(1) >= _VISIBLE * full) & (size.min(1, initial=np.inf) >= _MIN_SIDE)
+    areas = np.clip(ignore, 0, limit)
+    areas = areas[(areas[:, 2:] > areas[:, :2]).all(1)]
+    blind = np.flatnonzero(unlabelled)
+    frame = np.broadcast_to(np.array([0, 0, width, height], np.float32), (len(blind), 4))
+    every = np.concatenate((areas, inside[touched & ~good]))
+    return Labels(
+        inside[good],
+        labels[good],
+        np.concatenate((every, frame)),
+        np.concatenate((np.full(len(every), -1), blind)).astype(np.int64),
+    )
+
+
+def _normalised(values: list[float]) -> NDArray[np.float64]:
+    weights = np.array(values, np.float64)
+    return weights / weights.sum() if len(weights) else weights

@@ -1,0 +1,123 @@
+"""Losses, in float32 and in pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+if TYPE_CHECKING:
+    from nssa_gis.model.detector import Detector, Predictions
+    from nssa_gis.train.assigner import Assigner
+
+#: Weight of the box loss relative to the class loss.
+BOX_WEIGHT = 2.0
+
+
+class Truth(NamedTuple):
+    """Labels of one crop as tensors.
+
+    Attributes
+    ----------
+    boxes : Tensor of float32, shape (G, 4)
+    labels : Tensor of int64, shape (G,)
+    ignore : Tensor of float32, shape (M, 4)
+        Areas without class loss.
+    ignore_class : Tensor of int64, shape (M,)
+        Class that an area is blind for; -1 for all.
+    """
+
+    boxes: Tensor
+    labels: Tensor
+    ignore: Tensor
+    ignore_class: Tensor
+
+
+class Losses(NamedTuple):
+    """Scalars of one batch: ``total`` to differentiate; ``classes`` and ``boxes`` to report; ``positives``."""
+
+    total: Tensor
+    classes: Tensor
+    boxes: Tensor
+    positives: int
+
+
+def box_iou(a: Tensor, b: Tensor) -> Tensor:
+    """IoU of boxes ``(..., 4)`` pair by pair (broadcasting)."""
+    low, high = torch.maximum(a[..., :2], b[..., :2]), torch.minimum(a[..., 2:], b[..., 2:])
+    shared = (high - low).clamp(min=0).prod(-1)
+    area_a = (a[..., 2:] - a[..., :2]).clamp(min=0).prod(-1)
+    area_b = (b[..., 2:] - b[..., :2]).clamp(min=0).prod(-1)
+    return shared / (area_a + area_b - shared).clamp(min=1e-6)
+
+
+def distance_iou(a: Tensor, b: Tensor) -> Tensor:
+    """DIoU (Zheng et al., AAAI 2020): IoU minus the squared centre distance over the squared hull diagonal."""
+    hull = torch.maximum(a[..., 2:], b[..., 2:]) - torch.minimum(a[..., :2], b[..., :2])
+    apart = (a[..., :2] + a[..., 2:] - b[..., :2] - b[..., 2:]) / 2
+    return box_iou(a, b) - apart.square().sum(-1) / hull.square().sum(-1).clamp(min=1e-6)
+
+
+def wasserstein_similarity(boxes: Tensor, truth: Tensor) -> Tensor:
+    """NWD exp(-W / sqrt(w_g h_g)) (Wang et al. 2021), scaled by the object's own size.
+
+    W^2 = |centre difference|^2 + |size difference|^2 / 4; boxes ``(..., 4)`` in pixels, broadcasting.
+    """
+    size_b, size_t = boxes[..., 2:] - boxes[..., :2], truth[..., 2:] - truth[..., :2]
+    apart = (boxes[..., :2] + boxes[..., 2:] - truth[..., :2] - truth[..., 2:]) / 2
+    w2 = apart.square().sum(-1) + (size_b - size_t).square().sum(-1) / 4
+    scale = size_t.clamp(min=1e-3).prod(-1).sqrt()
+    return torch.exp(-(w2 + 1e-9).sqrt() / scale)
+
+
+def detection_loss(model: Detector, out: Predictions, truth: Sequence[Truth], assign: Assigner, side: int) -> Losses:
+    """Soft-target BCE over all points plus DIoU and NWD over the positives, both divided by the sum of targets.
+
+    Parameters
+    ----------
+    model : Detector
+        Tells the points.
+    out : Predictions
+        Raw output of a batch.
+    truth : sequence of Truth
+        One per crop.
+    assign : Assigner
+        Picks the positives.
+    side : int
+        Side of the crops in pixels.
+    """
+    points, strides = model.points(side, side, out.logits.device)
+    boxes = model.boxes(out, side, side)
+    logits = out.logits.float()
+    target, weight = torch.zeros_like(logits), torch.ones_like(logits)
+    box_terms, qualities = [], []
+    for i, t in enumerate(truth):
+        weight[i] = _class_weight(points, t, logits.shape[-1])
+        found = assign(points, strides, boxes[i].detach(), logits[i].detach().sigmoid(), t.boxes, t.labels)
+        if len(found.points) == 0:
+            continue
+        target[i, found.points, t.labels[found.objects]] = found.quality
+        weight[i, found.points] = 1.0
+        mine, wanted = boxes[i, found.points], t.boxes[found.objects]
+        term = 0.5 * (1 - distance_iou(mine, wanted)) + 0.5 * (1 - wasserstein_similarity(mine, wanted))
+        box_terms.append(term * found.quality)
+        qualities.append(found.quality)
+    total = torch.cat(qualities).sum().clamp(min=1.0) if qualities else logits.new_tensor(1.0)
+    classes = (F.binary_cross_entropy_with_logits(logits, target, reduction="none") * weight).sum() / total
+    box = torch.cat(box_terms).sum() / total if box_terms else logits.new_tensor(0.0)
+    return Losses(classes + BOX_WEIGHT * box, classes.detach(), box.detach(), sum(map(len, qualities)))
+
+
+def _class_weight(points: Tensor, truth: Truth, classes: int) -> Tensor:
+    """``(P, classes)``: zero for points in ignore areas, for the classes that these are blind for."""
+    weight = torch.ones(len(points), classes, device=points.device)
+    if len(truth.ignore):
+        area = truth.ignore[:, None]
+        inside = ((points >= area[..., :2]) & (points < area[..., 2:])).all(-1)
+        for c in range(classes):
+            blind = (truth.ignore_class == c) | (truth.ignore_class == -1)
+            weight[:, c] = (~inside[blind].any(0)).float()
+    return weight

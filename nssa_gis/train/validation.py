@@ -1,0 +1,84 @@
+"""Accuracy on held-out images, per source."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from PIL import Image
+
+from nssa_gis.detections import Detections
+from nssa_gis.evaluate.coco import Accuracy, ImageTruth, evaluate_boxes
+from nssa_gis.model.detector import Detector
+from nssa_gis.runtime.postprocess import detections_of
+from nssa_gis.train.datasets import LabelledImage
+
+#: Low enough for the whole precision-recall curve.
+_SCORE_FLOOR = 0.02
+
+
+def detect_image(
+    model: Detector, image: LabelledImage, gsd: float, autocast: torch.dtype | None, nms_iou: float
+) -> tuple[Detections, ImageTruth]:
+    """Run one labelled image whole, resampled to ``gsd``; detections and labels in pixels of that grid."""
+    zoom = image.gsd / gsd
+    height, width = image.pixels.shape[:2]
+    w, h = max(1, round(width * zoom)), max(1, round(height * zoom))
+    scale = np.array([w / width, h / height] * 2, np.float32)
+    resized = np.asarray(Image.fromarray(image.pixels).resize((w, h), Image.Resampling.BILINEAR))
+    multiple = model.config.pad_multiple
+    padded = np.zeros((3, h + -h % multiple, w + -w % multiple), np.uint8)
+    padded[:, :h, :w] = resized.transpose(2, 0, 1)
+    device = next(model.parameters()).device
+    tensor = torch.from_numpy(padded)[None].to(device).float() / 255
+    tensor = tensor.contiguous(memory_format=torch.channels_last)
+    with torch.inference_mode(), torch.autocast(device.type, autocast, enabled=autocast is not None):
+        out = model(tensor)
+    found = detections_of(model, out, padded.shape[1:], _SCORE_FLOOR, nms_iou)  # type: ignore[arg-type]
+    return found, ImageTruth(image.boxes * scale, image.labels, image.ignore * scale)
+
+
+def validate(
+    model: Detector,
+    sources: Sequence[Sequence[LabelledImage]],
+    gsd: float,
+    autocast: torch.dtype | None = None,
+    nms_iou: float = 0.5,
+    limit: int | None = None,
+) -> dict[str, Accuracy]:
+    """Accuracy per source name, and over all images as ``all``.
+
+    Parameters
+    ----------
+    model : Detector
+        In evaluation mode.
+    sources : sequence of sequence of LabelledImage
+        Held-out images per source; images with a class that is not exhaustively labelled are left out.
+    gsd : float
+        Metres per pixel to run at.
+    autocast : torch.dtype, optional
+        bf16 where it wins.
+    nms_iou : float
+        IoU of the per-image NMS.
+    limit : int, optional
+        At most this many images per source, evenly spread.
+    """
+    results: dict[str, Accuracy] = {}
+    every: list[tuple[Detections, ImageTruth]] = []
+    for images in sources:
+        images = [i for i in images if not i.unlabelled.any()]
+        if limit and len(images) > limit:
+            images = [images[i] for i in np.linspace(0, len(images) - 1, limit).astype(int)]
+        if not images:
+            continue
+        pairs = [detect_image(model, image, gsd, autocast, nms_iou) for image in images]
+        results[images[0].source] = _score(model, pairs)
+        every += pairs
+    if every:
+        results["all"] = _score(model, every)
+    return results
+
+
+def _score(model: Detector, pairs: list[tuple[Detections, ImageTruth]]) -> Accuracy:
+    return evaluate_boxes([t for _, t in pairs], [d for d, _ in pairs], model.config.classes)

@@ -1,0 +1,90 @@
+"""Coordinates of the layer into another CRS, whole across the antimeridian."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from pyproj import CRS, Transformer
+from pyproj.exceptions import CRSError
+
+from nssa_gis.errors import NssaError, UsageError
+from nssa_gis.geo.frame import map_period
+
+
+def parse_crs(text: str | CRS) -> CRS:
+    """Read a CRS from anything PROJ knows (``EPSG:4326``, WKT, PROJJSON).
+
+    Raises
+    ------
+    UsageError
+        It is not a CRS.
+    """
+    try:
+        return CRS.from_user_input(text)
+    except CRSError as error:
+        raise UsageError(f"--t-crs {text}: not a known coordinate system; give one like EPSG:4326") from error
+
+
+class Reprojection:
+    """Map coordinates of one CRS into another.
+
+    A box is a few metres wide, so its corners are enough: no edge is bent measurably between them. A box over
+    the antimeridian would come out as wide as the world where the target repeats there (longitude, Mercator);
+    its corners are moved to one side instead, so that longitudes may run a little past 180.
+
+    Parameters
+    ----------
+    source, target : pyproj.CRS
+        Coordinates are x, y (longitude, latitude) on both sides whatever the axis order of the CRS.
+    """
+
+    def __init__(self, source: CRS, target: CRS) -> None:
+        self.target = target
+        self._transformer = (
+            None
+            if source.equals(target, ignore_axis_order=True)
+            else Transformer.from_crs(source, target, always_xy=True)
+        )
+        self._period = map_period(target)
+
+    def __call__(self, coords: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Convert.
+
+        Parameters
+        ----------
+        coords : ndarray of float64, shape (N, K, 2)
+
+        Returns
+        -------
+        ndarray of float64, shape (N, K, 2)
+
+        Raises
+        ------
+        NssaError
+            A point lies outside what the target CRS can represent.
+        """
+        if self._transformer is None or not len(coords):
+            return coords
+        x, y = self._transformer.transform(coords[..., 0], coords[..., 1])
+        out = np.stack([x, y], axis=-1)
+        if not np.isfinite(out).all():
+            raise NssaError(
+                f"--t-crs {self.target.name}: some objects lie outside the area this coordinate system "
+                "can show; choose another one"
+            )
+        return one_side(out, self._period) if self._period else out
+
+
+def one_side(coords: NDArray[np.float64], period: float) -> NDArray[np.float64]:
+    """Move corners of geometries wider than half the world to its right side.
+
+    Parameters
+    ----------
+    coords : ndarray of float64, shape (N, K, 2)
+    period : float
+        Width of the world in the units of x.
+    """
+    x = coords[..., 0]
+    low, high = x.min(axis=1, keepdims=True), x.max(axis=1, keepdims=True)
+    moved = np.where((high - low > period / 2) & (x < (low + high) / 2), x + period, x)
+    return np.stack([moved, coords[..., 1]], axis=-1)

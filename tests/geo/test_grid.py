@@ -1,0 +1,101 @@
+"""The tile plan."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nssa_gis.detections import CUT_BOTTOM, CUT_LEFT, CUT_RIGHT, CUT_TOP
+from nssa_gis.errors import UsageError
+from nssa_gis.geo.grid import TileGrid
+
+
+@st.composite
+def grids(draw):
+    align = draw(st.sampled_from([1, 4, 8, 32]))
+    tile = align * draw(st.integers(1, 24))
+    overlap = draw(st.integers(0, tile - align))
+    size = st.integers(1, 400)
+    return TileGrid(draw(size), draw(size), tile, overlap, align)
+
+
+@given(grids())
+@settings(max_examples=150, deadline=None)
+def test_cores_partition_the_scene(grid):
+    ids = np.arange(len(grid))
+    seen = np.zeros((grid.height, grid.width), np.int8)
+    cores, windows = grid.cores(ids), grid.windows(ids)
+    assert (cores[:, :2] >= windows[:, :2]).all() and (cores[:, 2:] <= windows[:, 2:]).all()
+    assert (cores[:, 2:] > cores[:, :2]).all()
+    for x0, y0, x1, y1 in cores:
+        seen[y0:y1, x0:x1] += 1
+    assert (seen == 1).all()
+
+
+@given(grids())
+@settings(max_examples=150, deadline=None)
+def test_windows(grid):
+    ids = np.arange(len(grid))
+    windows = grid.windows(ids)
+    assert windows.dtype == np.int64
+    assert (windows[:, :2] % grid.align == 0).all()
+    assert (windows[:, 2:] - windows[:, :2] == grid.tile).all()
+    assert grid.effective_overlap >= grid.overlap
+    assert windows[:, 2].max() >= grid.width and windows[:, 3].max() >= grid.height
+    # Without its last column or row the plan would miss some of the scene.
+    assert grid.cols == 1 or (grid.cols - 2) * grid.step + grid.tile < grid.width
+    np.testing.assert_array_equal(grid.rows_of(ids) * grid.cols + grid.cols_of(ids), ids)
+
+
+@given(grids(), st.lists(st.tuples(*[st.floats(-50, 450)] * 4), max_size=6))
+@settings(max_examples=200, deadline=None)
+def test_tiles_touching_is_exact(grid, corners):
+    boxes = np.array(corners).reshape(-1, 4)
+    boxes = np.hstack([np.minimum(boxes[:, :2], boxes[:, 2:]), np.maximum(boxes[:, :2], boxes[:, 2:])])
+    windows = grid.windows(np.arange(len(grid)))
+    low = np.maximum(windows[:, None, :2], boxes[None, :, :2])
+    high = np.minimum(windows[:, None, 2:], boxes[None, :, 2:])
+    expected = np.flatnonzero(((low < high).all(axis=2)).any(axis=1))
+    # A box of no area touches nothing, whatever the rounding.
+    np.testing.assert_array_equal(grid.tiles_touching(boxes), expected)
+
+
+def test_one_tile():
+    grid = TileGrid(100, 60, 640, 128, 32)
+    assert len(grid) == 1
+    np.testing.assert_array_equal(grid.windows([0]), [[0, 0, 640, 640]])
+    np.testing.assert_array_equal(grid.cores([0]), [[0, 0, 100, 60]])
+    assert grid.inner_sides([0])[0] == 0
+    assert grid.cut_sides([[0, 0, 640, 640]], [0])[0] == 0
+
+
+def test_cut_sides():
+    grid = TileGrid(1000, 1000, 512, 128, 32)
+    assert (grid.cols, grid.rows, grid.step) == (3, 3, 384)
+    boxes = [
+        [384, 400, 420, 430],
+        [500, 384.9, 520, 400],
+        [800, 600, 896, 640],
+        [600, 600, 620, 895.5],
+        [600, 600, 620, 620],
+    ]
+    np.testing.assert_array_equal(grid.cut_sides(boxes, 4), [CUT_LEFT, CUT_TOP, CUT_RIGHT, CUT_BOTTOM, 0])
+    assert grid.cut_sides([[0, 0, 512, 512]], [0])[0] == CUT_RIGHT | CUT_BOTTOM
+    assert grid.cut_sides(np.empty((0, 4)), []).shape == (0,)
+
+
+def test_ids_in():
+    grid = TileGrid(1000, 1000, 512, 128, 32)
+    assert grid.ids_in([0, 0, 10, 10]).tolist() == [0]
+    assert grid.ids_in([400, 400, 500, 500]).tolist() == [0, 1, 3, 4]
+    assert grid.ids_in([-100, -100, 0, 0]).tolist() == []
+    assert grid.ids_in([0, 0, 1000, 1000]).tolist() == list(range(9))
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [(0, 10, 64, 0, 8), (10, 10, 60, 0, 8), (10, 10, 64, 64, 8), (10, 10, 64, -1, 8), (10, 10, 64, 60, 8)],
+)
+def test_impossible_plans(sizes):
+    with pytest.raises(UsageError):
+        TileGrid(*sizes)
