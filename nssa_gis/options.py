@@ -55,7 +55,8 @@ def _about(
 class DetectOptions(BaseModel):
     """Parameters of a detection run.
 
-    ``None`` means "let the model package, the scene or the machine decide"; the help of each field says which.
+    ``None`` means "let the model package, the scene or the machine decide"; the help of each
+    field says which.
     Strings with commas are accepted for the sequences (``classes="car,truck"``, ``bands="4,3,2"``).
 
     Raises
@@ -68,33 +69,31 @@ class DetectOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     model: str | None = Field(
-        None,
+        default=None,
         min_length=1,
-        description="Model: the name of an installed package or a .safetensors file.",
-        json_schema_extra=_about(
-            "Model", "result", metavar="NAME|FILE", default_text="the vehicle model that comes with nssa-gis"
-        ),
+        description="Model: the name of a built-in one or a .safetensors file.",
+        json_schema_extra=_about("Model", "result", metavar="NAME|FILE", default_text="aerial-vehicles"),
     )
     confidence: float | None = Field(
-        None,
+        default=None,
         ge=0,
         le=1,
         description="Keep objects with at least this score.",
         json_schema_extra=_about("Model", "result", default_text="the model's own threshold"),
     )
     classes: Names | None = Field(
-        None,
+        default=None,
         description="Keep only these classes, by name, separated by commas.",
         json_schema_extra=_about("Model", "result", metavar="NAME,...", default_text="all"),
     )
     gsd: float | None = Field(
-        None,
+        default=None,
         gt=0,
-        description="Ground sample distance at which the network looks at the scene; the scene is resampled to it.",
+        description="Ground sample distance to which the scene is resampled for the network.",
         json_schema_extra=_about("Scene", "result", unit="m/px", default_text="the model's"),
     )
     scale: float | None = Field(
-        None,
+        default=None,
         gt=0,
         le=64,
         description="Resample the scene by this factor instead (2 makes it twice as wide and high); "
@@ -102,118 +101,144 @@ class DetectOptions(BaseModel):
         json_schema_extra=_about("Scene", "result", default_text="scene GSD / model GSD; 1 without CRS"),
     )
     bands: BandNumbers | None = Field(
-        None,
-        description="Bands to feed the model, counted from 1, in the model's order (near infrared as red: 4,2,1).",
+        default=None,
+        description="Bands to feed the model, counted from 1, in the model's order, such as 4,3,2.",
         json_schema_extra=_about(
             "Scene", "result", metavar="B,B,B", default_text="by colour interpretation, else the first ones"
         ),
     )
     aoi: str | None = Field(
-        None,
+        default=None,
         min_length=1,
-        description="Only look inside the polygons of this vector file (any CRS); :LAYER names one layer of several.",
+        description="Only look inside the polygons of this vector file, in any CRS; :LAYER names one of its layers.",
         json_schema_extra=_about("Scene", "result", metavar="FILE[:LAYER]", default_text="the whole scene"),
     )
     bounds: Box | None = Field(
-        None,
+        default=None,
         description="Only look inside this box: x0,y0,x1,y1.",
         json_schema_extra=_about(
-            "Scene", "result", unit="units of --bounds-crs", metavar="X0,Y0,X1,Y1", default_text="the whole scene"
+            "Scene",
+            "result",
+            unit="units of --bounds-crs",
+            metavar="X0,Y0,X1,Y1",
+            default_text="the whole scene",
         ),
     )
     bounds_crs: str | None = Field(
-        None,
+        default=None,
         min_length=1,
         description="CRS of --bounds, such as EPSG:4326.",
         json_schema_extra=_about("Scene", "result", metavar="CRS", default_text="the scene's"),
     )
     tile: int | None = Field(
-        None,
+        default=None,
         ge=64,
         le=8192,
         description="Side of a tile; a multiple of the network's stride.",
         json_schema_extra=_about(
-            "Tiling", "result", unit="px at the working GSD", metavar="PX", default_text="the model's", advanced=True
+            "Tiling",
+            "result",
+            unit="px",
+            metavar="PX",
+            default_text="the model's",
+            advanced=True,
         ),
     )
     overlap: int | None = Field(
-        None,
+        default=None,
         ge=0,
         description="Overlap of neighbouring tiles; at least the size of the largest object.",
         json_schema_extra=_about(
-            "Tiling", "result", unit="px at the working GSD", metavar="PX", default_text="the model's", advanced=True
+            "Tiling",
+            "result",
+            unit="px",
+            metavar="PX",
+            default_text="the model's",
+            advanced=True,
         ),
     )
     merge: Literal["seam", "nms", "nmm", "wbf", "none"] = Field(
-        "seam",
-        description="How detections of neighbouring tiles become one object; all but seam are for comparison.",
+        default="seam",
+        description="How detections of neighbouring tiles become one; all but seam are for comparison.",
         json_schema_extra=_about("Tiling", "result", advanced=True),
     )
     device: str = Field(
-        "auto",
+        default="auto",
         pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$",
         description="Where the network runs: auto, cpu, cuda, cuda:1, mps.",
         json_schema_extra=_about("Machine", "run"),
     )
     backend: Literal["auto", "torch"] = Field(
-        "auto", description="What runs the network.", json_schema_extra=_about("Machine", "run", advanced=True)
+        default="auto",
+        description="What runs the network.",
+        json_schema_extra=_about("Machine", "run", advanced=True),
     )
     batch_size: int | None = Field(
-        None,
+        default=None,
         ge=1,
         le=1024,
         description="Tiles per call of the network.",
         json_schema_extra=_about("Machine", "run", unit="tiles", default_text="by device", advanced=True),
     )
     threads: int | None = Field(
-        None,
+        default=None,
         ge=1,
         le=1024,
         description="Threads of the network on the CPU.",
         json_schema_extra=_about("Machine", "run", default_text="all cores", advanced=True),
     )
     workers: int | None = Field(
-        None,
+        default=None,
         ge=1,
         le=128,
         description="Threads that read the scene ahead of the network.",
         json_schema_extra=_about("Machine", "run", default_text="one per core, at most 4", advanced=True),
     )
     of: str | None = Field(
-        None,
+        default=None,
         min_length=1,
         description="Output driver, by its GDAL name, such as GPKG, GeoJSON, FlatGeobuf.",
         json_schema_extra=_about(
-            "Output", "output", metavar="DRIVER", default_text="by the output's extension", flags=("--of", "--format")
+            "Output",
+            "output",
+            metavar="DRIVER",
+            default_text="by the output's extension",
+            flags=("--of", "--format"),
         ),
     )
     geometry: Literal["polygon", "point"] = Field(
-        "polygon",
+        default="polygon",
         description="Write the box of each object or its centre.",
         json_schema_extra=_about("Output", "output"),
     )
     t_crs: str | None = Field(
-        None,
+        default=None,
         min_length=1,
         description="CRS of the output layer, such as EPSG:4326.",
         json_schema_extra=_about("Output", "output", metavar="CRS", default_text="the scene's"),
     )
     overwrite: bool = Field(
-        False,
+        default=False,
         description="Replace an existing output, and forget an interrupted run.",
         json_schema_extra=_about("Output", "run"),
     )
+    append: bool = Field(
+        default=False,
+        description="Add to an existing layer (GeoPackage only).",
+        json_schema_extra=_about("Output", "run"),
+    )
     resume: bool = Field(
-        False,
+        default=False,
         description="Continue an interrupted run of the same scene, model and options.",
         json_schema_extra=_about("Output", "run"),
     )
 
     @model_validator(mode="after")
     def _consistent(self) -> DetectOptions:
-        for one, other in (("overwrite", "resume"), ("gsd", "scale"), ("aoi", "bounds")):
-            if getattr(self, one) not in (None, False) and getattr(self, other) not in (None, False):
-                raise ValueError(f"{flag_of(one)} and {flag_of(other)} exclude each other")
+        for group in (("overwrite", "append", "resume"), ("gsd", "scale"), ("aoi", "bounds")):
+            given = [flag_of(name) for name in group if getattr(self, name) not in (None, False)]
+            if len(given) > 1:
+                raise ValueError(f"{' and '.join(given)} exclude each other")
         if self.bounds_crs is not None and self.bounds is None:
             raise ValueError("--bounds-crs needs --bounds")
         if self.bounds is not None and not (self.bounds[0] < self.bounds[2] and self.bounds[1] < self.bounds[3]):
@@ -223,12 +248,12 @@ class DetectOptions(BaseModel):
         return self
 
     def fingerprint(self) -> dict[str, Any]:
-        """What of these options the layer's records depend on, as plain JSON values.
+        """Return what of these options the layer's records depend on, as plain JSON values.
 
         Returns
         -------
         dict
-            Option name to value; options that change only the way of working (device, threads...) are left out.
+            Option name to value; options that change only the way of working (device...) are left out.
         """
         values = self.model_dump(mode="json")
         return {name: values[name] for name, meta in _metadata().items() if meta["effect"] != "run"}
@@ -313,10 +338,10 @@ def options_table() -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        Per option: ``name``, ``flags`` (command line spellings), ``type`` (``string``, ``number``, ``integer``,
-        ``boolean``, ``choice``, ``strings``, ``integers``, ``bounds``; the last three are one comma-separated
-        argument), ``choices``, ``minimum``, ``maximum``, ``exclusive_minimum`` (bool), ``unit``, ``default``,
-        ``default_text`` (what no value means), ``help``, ``group``, ``advanced``, ``effect``, ``metavar``.
+        Per option: ``name``, ``flags`` (command line spellings), ``type`` (``string``, ``number``,
+        ``integer``, ``boolean``, ``choice``, ``strings``, ``integers``, ``bounds``; the last three are one
+        comma-separated argument), ``choices``, ``minimum``, ``maximum``, ``exclusive_minimum`` (bool), ``unit``,
+        ``default``, ``default_text`` (what no value means), ``help``, ``group``, ``advanced``, ``effect``, ``metavar``.
     """
     table = []
     for name, field in DetectOptions.model_fields.items():

@@ -153,9 +153,10 @@ def _working_grid(
         gsd = options.gsd or info.gsd
         width, height = model_grid_size(frame, gsd)
     if native is None:
+        written = "in its own units" if frame.transform is not None or frame.gcps else "as pixels"
         report.warn(
-            f"the scene has no CRS: {scene.path}; its coordinates are written as pixels and it is looked at "
-            + (f"at --scale {options.scale:g}" if options.scale else "at its own pixel size (--scale changes that)")
+            f"the scene has no CRS: {scene.path}; coordinates are written {written} and it is looked at "
+            + (f"at --scale {options.scale:g}" if options.scale else "at its own pixel size (--scale changes it)")
             + f"; the model expects {info.gsd:g} m per pixel"
         )
     else:
@@ -168,7 +169,7 @@ def _check_gsd(native: float, working: float | None, package: ModelPackage, repo
     low, high = package.info.gsd_range
     span = f"the model {package.info.name} is made for {low:g} to {high:g} m"
     if native > high * 1.001:
-        report.warn(f"the scene's pixels are {native:.3g} m on the ground, coarser than {span}; objects will be missed")
+        report.warn(f"the scene's pixels are {native:.3g} m on the ground, but {span}; objects will be missed")
     elif working is not None and not low * 0.999 <= working <= high * 1.001:
         report.warn(f"looking at the scene at {working:.3g} m per pixel, but {span}; objects may be missed")
 

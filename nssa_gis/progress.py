@@ -5,8 +5,8 @@ Every event has ``event``, one of :data:`EVENTS`; the other keys are JSON values
 ========= ==========================================================================================
 event     keys
 ========= ==========================================================================================
-start     scene, output, model, backend, width, height (px at the working GSD), gsd (m/px or null), scale, tile,
-          overlap, tiles, tiles_done (from an earlier run)
+start     scene, output, model, backend, width, height (working px), gsd (m/px or null), scale,
+          tile, overlap, tiles, tiles_done (from an earlier run)
 tile      done, total (tiles), detections (raw, so far), seconds
 merge     done, total (tile rows), objects
 write     objects, output

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-# Rounds of simultaneous decisions before the rest is decided one by one. Real data needs fewer than ten; only a
-# long chain of boxes with steadily falling scores needs more, and the loop is then the faster way.
+# Rounds of simultaneous decisions before the rest is decided one by one. Real data needs fewer than ten; only
+# a long chain of boxes with steadily falling scores needs more, and the loop is then the faster way.
 _MAX_ROUNDS = 32
 
 # Candidates tested at a time: a pile of boxes on one spot has n**2 of them, and the memory must not.
@@ -35,7 +36,8 @@ def pair_iou(a: FloatArray, b: FloatArray) -> FloatArray:
     inter = np.maximum(width, 0.0) * np.maximum(height, 0.0)
     area = (a[:, 2] - a[:, 0]) * (a[:, 3] - a[:, 1]) + (b[:, 2] - b[:, 0]) * (b[:, 3] - b[:, 1])
     union: FloatArray = np.maximum(area - inter, np.finfo(np.float64).tiny)
-    return inter / union
+    overlap: FloatArray = inter / union
+    return overlap
 
 
 def expand_ranges(low: IndexArray, high: IndexArray) -> tuple[IndexArray, IndexArray]:
@@ -56,18 +58,21 @@ def expand_ranges(low: IndexArray, high: IndexArray) -> tuple[IndexArray, IndexA
 
 
 def bounded_ranges(low: IndexArray, high: IndexArray) -> Iterator[tuple[IndexArray, IndexArray]]:
-    """`expand_ranges` in pieces of about `_CHUNK` pairs."""
+    """Yield the pairs of `expand_ranges` in pieces of about a million."""
     ends = np.cumsum(np.maximum(high - low, 0))
     total = int(ends[-1]) if len(ends) else 0
     cuts = np.searchsorted(ends, np.arange(_CHUNK, total, _CHUNK), side="right")
     bounds = np.unique(np.concatenate([[0], cuts, [len(low)]]))
-    for start, stop in zip(bounds[:-1], bounds[1:], strict=True):
+    for start, stop in pairwise(bounds):
         i, j = expand_ranges(low[start:stop], high[start:stop])
         yield i + start, j
 
 
 class _StripHash:
-    """Boxes hashed by group, octave of the height and strip (as high as the octave), sorted along x in each."""
+    """Boxes hashed by group, octave of the height and strip (as high as the octave), sorted along x in each.
+
+    Groups must be numbered from 0.
+    """
 
     def __init__(self, boxes: FloatArray, groups: IndexArray) -> None:
         self._octave = np.floor(np.log2(boxes[:, 3] - boxes[:, 1])).astype(np.int64)
@@ -92,13 +97,14 @@ class _StripHash:
 
     def _along(self, rank: IndexArray, x: FloatArray) -> FloatArray:
         """One sortable number for (cell, x); x is held inside the cell's stretch of the number line."""
-        return rank * self._span + np.clip(x - self._left, -0.2 * self._span, 0.7 * self._span)
+        along: FloatArray = rank * self._span + np.clip(x - self._left, -0.2 * self._span, 0.7 * self._span)
+        return along
 
     def ranges(self, up: int, iou: float) -> Iterator[tuple[IndexArray, IndexArray, IndexArray]]:
-        """For partners `up` octaves higher: (query rows, low, high), positions in `order` that may overlap."""
+        """Yield (rows, low, high): positions in `order` of partners `up` octaves higher that may overlap."""
         boxes, height = self._boxes, self._height * 2.0**up
         octave = self._octave + up
-        # A partner (height < 2 * strip height) that overlaps in y by more than `iou` starts within these strips.
+        # A partner (lower than two strips) that overlaps in y by more than `iou` starts within these strips.
         y = boxes[:, 1] - self._top
         first = np.floor((y - 2.0 * (1.0 - iou) * height) / height).astype(np.int64)
         last = np.floor((y + (1.0 - iou) * (boxes[:, 3] - boxes[:, 1])) / height).astype(np.int64)
@@ -195,7 +201,7 @@ def independent_set(rank: IndexArray, i: IndexArray, j: IndexArray) -> NDArray[n
     for _ in range(_MAX_ROUNDS):
         if not len(better):
             return kept
-        # Whoever has no better undecided partner is taken now; its partners are dropped, and so are their pairs.
+        # Whoever has no better undecided partner is taken now; its partners and their pairs are dropped.
         beaten = np.zeros(len(rank), dtype=bool)
         beaten[worse] = True
         winner = ~beaten[better]
@@ -211,9 +217,7 @@ def independent_set(rank: IndexArray, i: IndexArray, j: IndexArray) -> NDArray[n
     return kept
 
 
-def nms(
-    boxes: FloatArray, scores: NDArray[np.floating], labels: NDArray[np.integer], iou: float = 0.5
-) -> IndexArray:
+def nms(boxes: FloatArray, scores: NDArray[np.floating], labels: NDArray[np.integer], iou: float = 0.5) -> IndexArray:
     """Class-wise greedy non-maximum suppression.
 
     Parameters

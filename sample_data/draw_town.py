@@ -23,9 +23,13 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=7, help="which town (default 7)")
     parser.add_argument("--size", type=int, default=3200, help="side in pixels (default 3200)")
     parser.add_argument("--gsd", type=float, default=0.2, help="metres per pixel (default 0.2)")
-    parser.add_argument("-o", "--output", type=Path, default=Path(__file__).parent, help="folder (default here)")
+    parser.add_argument(
+        "-o", "--output", type=Path, default=Path(__file__).parent, help="folder (default here)"
+    )
     parser.add_argument("--name", default="town", help="stem of the files (default town)")
-    parser.add_argument("--coco", type=Path, help="write PNG and instances.json to this folder instead of a GeoTIFF")
+    parser.add_argument(
+        "--coco", type=Path, help="write PNG and instances.json to this folder instead of a GeoTIFF"
+    )
     args = parser.parse_args()
     begin = time.perf_counter()
     image, records = make_town(args.seed, args.size, args.gsd)
@@ -40,7 +44,8 @@ def main() -> None:
     counts = Counter(r["class"] for r in records if not r["occluded"])
     hidden = sum(r["occluded"] for r in records)
     told = ", ".join(f"{n} {label}" for label, n in counts.most_common())
-    print(f"{where}: {sum(counts.values())} vehicles ({told}), {hidden} more hidden, {time.perf_counter() - begin:.0f} s")
+    seconds = time.perf_counter() - begin
+    print(f"{where}: {sum(counts.values())} vehicles ({told}), {hidden} more hidden, {seconds:.0f} s")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The journal: what a run has found so far, on disk, so that it can go on after any kind of end.
 
-One file beside the output, ``<output>.journal``. It starts with a header (JSON: the fingerprint of scene, model
-and options) and grows by one checksummed block per finished row of tiles. A block that was being written when
+One file beside the output, ``<output>.journal``. It starts with a header (JSON: the fingerprint of scene,
+model and options) and grows by one checksummed block per finished row of tiles. A block that was being written when
 the process died fails its checksum and is cut off; everything before it is good.
 
 ===========  ==================================================================================
@@ -40,7 +40,13 @@ _HEAD = struct.Struct("<QI")
 _BLOCK = struct.Struct("<qqqI")
 _MAX_HEADER = 1 << 24
 #: File dtype and columns of each array of a block, in order.
-_COLUMNS = (("boxes", "<f8", 4), ("scores", "<f4", 1), ("labels", "<i2", 1), ("tile", "<i8", 1), ("cut", "u1", 1))
+_COLUMNS = (
+    ("boxes", "<f8", 4),
+    ("scores", "<f4", 1),
+    ("labels", "<i2", 1),
+    ("tile", "<i8", 1),
+    ("cut", "u1", 1),
+)
 _ROW_BYTES = sum(np.dtype(dtype).itemsize * width for _, dtype, width in _COLUMNS)
 #: A killed process loses nothing that was written; a lost machine loses at most this many seconds of work.
 _SYNC_SECONDS = 5.0
@@ -98,7 +104,7 @@ class Journal:
         """
         header = json.dumps({"fingerprint": fingerprint, "info": info or {}}, sort_keys=True).encode()
         try:
-            file = open(path, "w+b")  # noqa: SIM115 (lives as long as the journal)
+            file = open(path, "w+b")
             try:
                 file.write(_MAGIC + _HEAD.pack(len(header), zlib.crc32(header)) + header)
                 file.flush()
@@ -123,7 +129,7 @@ class Journal:
             The file is missing, is no journal, or belongs to other work; the message names what differs.
         """
         try:
-            file = open(path, "r+b")  # noqa: SIM115
+            file = open(path, "r+b")
         except OSError as error:
             raise NssaError(f"cannot open the journal: {path} ({error.strerror})") from error
         try:

@@ -23,8 +23,8 @@ _FAR_BYTE = 1 << 20
 class OutputLock:
     """Hold the right to write one output.
 
-    The lock is the operating system's (``flock``, or ``msvcrt.locking`` on Windows) on ``<output>.lock``: it goes
-    with the process, however that ends, so a file left by a killed run locks nobody out.
+    The lock is the operating system's (``flock``, or ``msvcrt.locking`` on Windows) on ``<output>.lock``: it
+    goes with the process, however that ends, so a file left by a killed run locks nobody out.
 
     Parameters
     ----------
@@ -54,10 +54,10 @@ class OutputLock:
             try:
                 _lock(fd)
             except BlockingIOError:
-                holder = os.read(fd, 200).decode("utf-8", "replace").strip()
+                holder = os.read(fd, 200).decode("utf-8", "replace").strip() or "an unknown process"
                 os.close(fd)
                 raise NssaError(
-                    f"another run is writing this output: {self._output} (held by {holder or 'an unknown process'}); "
+                    f"another run is writing this output: {self._output} (held by {holder}); "
                     "wait for it or choose another output"
                 ) from None
             except OSError as error:

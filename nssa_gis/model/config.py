@@ -123,9 +123,7 @@ class DetectorConfig:
 
     def plain(self) -> DetectorConfig:
         """Give the same network with all three modules off."""
-        return replace(
-            self, name=f"{self.name}-plain", sparse_attention=None, cross_layer=None, wavelet=None
-        )
+        return replace(self, name=f"{self.name}-plain", sparse_attention=None, cross_layer=None, wavelet=None)
 
     def to_dict(self) -> dict[str, Any]:
         """Give plain JSON-able values."""
@@ -153,7 +151,7 @@ class DetectorConfig:
 
 
 def _checked(cls: type, values: Any) -> dict[str, Any]:
-    """Lists become tuples; keys must be the fields of ``cls``."""
+    """Turn lists into tuples; the keys must be the fields of ``cls``."""
     names = {f.name for f in fields(cls)}
     if not isinstance(values, dict) or set(values) != names:
         found = sorted(values) if isinstance(values, dict) else type(values).__name__

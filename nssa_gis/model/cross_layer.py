@@ -117,9 +117,7 @@ class CrossLayerChannelAttention(nn.Module):
         self.act = nn.ModuleList(build_activation(activation, c, gain=1e-2) for c in channels)
         self.after = nn.ModuleList(_zero_depthwise(c) for c in channels)
         self.bias = nn.Parameter(torch.zeros(heads, 1, sum(self.sizes), sum(self.sizes)))
-        self.mlp = (
-            nn.ModuleList(_mlp(c, mlp_ratio, activation) for c in channels) if mlp_ratio else None
-        )
+        self.mlp = nn.ModuleList(_mlp(c, mlp_ratio, activation) for c in channels) if mlp_ratio else None
 
     def forward(self, levels: Sequence[Tensor]) -> list[Tensor]:
         """Map the levels ``(B, C_i, H_i, W_i)``, finest first, to the same shapes.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -40,10 +41,7 @@ def power_coefficients(power: int, order: int) -> Tensor:
     With x = 2t - 1: t^m = sum' c_k T_k(x), c_k = 2^(1-2m) binom(2m, m-k), the first one halved; exact for
     order >= power.
     """
-    c = [
-        math.ldexp(math.comb(2 * power, power - k), 1 - 2 * power) if k <= power else 0.0
-        for k in range(order + 1)
-    ]
+    c = [math.ldexp(math.comb(2 * power, power - k), 1 - 2 * power) if k <= power else 0.0 for k in range(order + 1)]
     c[0] /= 2
     return torch.tensor(c, dtype=torch.float64)
 
@@ -76,6 +74,8 @@ class DiffusionWaveletConv(nn.Module):
         K, order of the Chebyshev polynomials.
     """
 
+    kernel: Tensor
+
     def __init__(self, channels: int, form: str = "atrous", bands: int = 3, order: int = 4) -> None:
         super().__init__()
         if form not in ("atrous", "chebyshev"):
@@ -85,8 +85,9 @@ class DiffusionWaveletConv(nn.Module):
         if form == "chebyshev":
             self.theta = nn.Parameter(_band_coefficients(bands, order).float())
         self.mix = nn.Conv2d((bands + 1) * channels, channels, 1, bias=False)
-        self.norm = nn.BatchNorm2d(channels, eps=1e-3, momentum=0.03)
-        nn.init.zeros_(self.norm.weight)
+        norm = nn.BatchNorm2d(channels, eps=1e-3, momentum=0.03)
+        nn.init.zeros_(norm.weight)
+        self.norm: nn.Module = norm  # an identity once folded
 
     def decompose(self, x: Tensor) -> list[Tensor]:
         """Split ``(B, C, H, W)`` into J bands, finest first, and the low-pass residue; they add up to ``x``.
@@ -98,14 +99,13 @@ class DiffusionWaveletConv(nn.Module):
             low = [x]
             for j in range(self.bands):
                 low.append(diffuse(low[-1], kernel, 2**j))
-            return [fine - coarse for fine, coarse in zip(low, low[1:], strict=False)] + low[-1:]
+            return [fine - coarse for fine, coarse in pairwise(low)] + low[-1:]
         terms = [x, 2 * diffuse(x, kernel) - x]
         while len(terms) < self.theta.shape[1]:
             terms.append(2 * (2 * diffuse(terms[-1], kernel) - terms[-1]) - terms[-2])
-        theta = self.theta
         # T_k(1) = 1: taking the mean coefficient out keeps every band-pass blind to a constant
-        theta = torch.cat((theta[:-1] - theta[:-1].mean(1, keepdim=True), theta[-1:])).to(x.dtype)
-        return [sum(c * t for c, t in zip(row, terms, strict=True)) for row in theta]
+        theta = torch.cat((self.theta[:-1] - self.theta[:-1].mean(1, keepdim=True), self.theta[-1:]))
+        return [sum(c * t for c, t in zip(row, terms, strict=True)) for row in theta.to(x.dtype)]
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(B, C, H, W)`` to the same shape."""
@@ -117,4 +117,4 @@ def _band_coefficients(bands: int, order: int) -> Tensor:
     identity = torch.zeros(order + 1, dtype=torch.float64)
     identity[0] = 1
     low = [identity] + [power_coefficients(2**j, order) for j in range(bands)]
-    return torch.stack([a - b for a, b in zip(low, low[1:], strict=False)] + [low[-1]])
+    return torch.stack([a - b for a, b in pairwise(low)] + [low[-1]])

@@ -25,23 +25,21 @@ class LevelHead(nn.Module):
 
     def __init__(self, channels: int, classes: int, depth: int) -> None:
         super().__init__()
-        self.classify = nn.Sequential(
-            *(ConvBlock(channels, channels) for _ in range(depth)), nn.Conv2d(channels, classes, 1)
-        )
-        self.regress = nn.Sequential(
-            *(ConvBlock(channels, channels) for _ in range(depth)), nn.Conv2d(channels, 4, 1)
-        )
-        # start: every class at 1 %, boxes of 1.5 strides to each side
-        nn.init.normal_(self.classify[-1].weight, std=0.01)
-        nn.init.constant_(self.classify[-1].bias, -math.log(99))
-        nn.init.normal_(self.regress[-1].weight, std=0.01)
-        nn.init.constant_(self.regress[-1].bias, math.log(1.5))
+        self.classify = _branch(channels, depth, classes, -math.log(99))  # every class starts at 1 %
+        self.regress = _branch(channels, depth, 4, math.log(1.5))  # boxes of 1.5 strides to each side
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """``(B, C, H, W)`` to logits ``(B, HW, classes)`` and raw distances ``(B, HW, 4)``."""
-        return tuple(  # type: ignore[return-value]
-            branch(x).flatten(2).transpose(1, 2) for branch in (self.classify, self.regress)
-        )
+        logits, distances = (branch(x).flatten(2).transpose(1, 2) for branch in (self.classify, self.regress))
+        return logits, distances
+
+
+def _branch(channels: int, depth: int, outputs: int, bias: float) -> nn.Sequential:
+    last = nn.Conv2d(channels, outputs, 1)
+    nn.init.normal_(last.weight, std=0.01)
+    assert last.bias is not None
+    nn.init.constant_(last.bias, bias)
+    return nn.Sequential(*(ConvBlock(channels, channels) for _ in range(depth)), last)
 
 
 def points_of(height: int, width: int, stride: int, device: torch.device | None = None) -> Tensor:

@@ -37,7 +37,8 @@ class Neck(nn.Module):
             self.step4 = ConvBlock(n3, n3, 3, 2)
             self.up4 = CrossStage(n3 + n4, n4, 1)
         width = dict(zip(STRIDES, config.neck, strict=True))
-        self.cross_layer, self.cross_strides = None, ()
+        self.cross_layer: CrossLayerChannelAttention | None = None
+        self.cross_strides: tuple[int, ...] = ()
         if config.cross_layer:
             c = config.cross_layer
             self.cross_strides = c.strides
@@ -48,9 +49,7 @@ class Neck(nn.Module):
         if config.sparse_attention:
             a = config.sparse_attention
             for s in a.strides:
-                self.attention[str(s)] = NonSemanticSparseAttention(
-                    width[s], a.partition, a.window, a.head_dim
-                )
+                self.attention[str(s)] = NonSemanticSparseAttention(width[s], a.partition, a.window, a.head_dim)
 
     def forward(self, maps: list[Tensor]) -> dict[int, Tensor]:
         """Trunk maps at strides 4, 8, 16 to pyramid levels, keyed by stride."""

@@ -40,9 +40,9 @@ class NonSemanticSparseAttention(nn.Module):
         Channels per head; divides C.
     """
 
-    def __init__(
-        self, channels: int, partition: str = "local", window: int = 8, head_dim: int = 16
-    ) -> None:
+    bias_index: Tensor
+
+    def __init__(self, channels: int, partition: str = "local", window: int = 8, head_dim: int = 16) -> None:
         super().__init__()
         if partition not in ("local", "dilated"):
             raise ValueError(f"unknown partition {partition!r}")

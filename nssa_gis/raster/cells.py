@@ -59,6 +59,12 @@ class CellCache:
             self._keep_within_budget(_size(pixels))
         return cell.result()
 
+    def clear(self) -> None:
+        """Forget all cells."""
+        with self._lock:
+            self._cells.clear()
+            self._used = 0
+
     def _keep_within_budget(self, added: int) -> None:
         with self._lock:
             self._used += added
@@ -119,7 +125,8 @@ class CellSource:
         return pixels, valid
 
     def close(self) -> None:
-        """Close all handles; no thread may be reading any more."""
+        """Close all handles and let go of the pixels; no thread may be reading any more."""
+        self._cells.clear()
         with self._lock:
             for handle in self._handles:
                 handle.close()

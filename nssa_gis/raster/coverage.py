@@ -43,8 +43,7 @@ def written_blocks(scene: Scene, bands: tuple[int, ...]) -> Bools | None:
     for band in asked:
         for row in range(rows):
             found[row] |= [
-                data.get_tag_item(f"BLOCK_OFFSET_{col}_{row}", "TIFF", bidx=band) is not None
-                for col in range(cols)
+                data.get_tag_item(f"BLOCK_OFFSET_{col}_{row}", "TIFF", bidx=band) is not None for col in range(cols)
             ]
     return None if found.all() else found
 

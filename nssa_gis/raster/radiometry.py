@@ -16,7 +16,6 @@ from nssa_gis.raster.scene import Box, Scene
 #: Percentiles of the valid pixels that become 0 and 255.
 LOW, HIGH = 0.5, 99.5
 
-_CMYK = ("cyan", "magenta", "yellow", "black")
 _RGB = ("red", "green", "blue")
 #: Scenes up to this many pixels are read whole for the statistics if they have no overview.
 _WHOLE = 1 << 24
@@ -40,8 +39,6 @@ class Scaling:
         For each of ``reads``, the values that become 0 and 255; empty for uint8, which stays as it is.
     palette : ndarray of uint8, shape (n, 4), or None
         Colours and opacity of a palette image.
-    cmyk : bool
-        ``reads`` are cyan, magenta, yellow and black.
     """
 
     bands: tuple[int, ...]
@@ -50,7 +47,6 @@ class Scaling:
     lo: tuple[float, ...] = ()
     hi: tuple[float, ...] = ()
     palette: NDArray[np.uint8] | None = None
-    cmyk: bool = False
 
     def apply(self, array: NDArray[Any], valid: NDArray[np.bool_] | None = None) -> NDArray[np.uint8]:
         """Scale raw pixels (len(reads), H, W) to uint8 (len(bands), H, W); invalid ones become 0."""
@@ -79,9 +75,6 @@ class Scaling:
                 opaque = colours[..., 3] > 0
                 valid = opaque if valid is None else valid & opaque
             pixels = np.ascontiguousarray(np.moveaxis(colours[..., :3], -1, 0))
-        elif self.cmyk:
-            ink = 255 - array.astype(np.uint16)
-            pixels = ((ink[:3] * ink[3] + 127) // 255).astype(np.uint8)
         elif not self.lo:
             pixels = array.astype(np.uint8)
         else:
@@ -93,9 +86,7 @@ class Scaling:
         return pixels, valid
 
 
-def choose_bands(
-    scene: Scene, asked: Sequence[int] | None, wanted: int
-) -> tuple[tuple[int, ...], tuple[str, ...]]:
+def choose_bands(scene: Scene, asked: Sequence[int] | None, wanted: int) -> tuple[tuple[int, ...], tuple[str, ...]]:
     """Pick the bands for a model.
 
     Parameters
@@ -135,7 +126,7 @@ def choose_bands(
             f"choose with --bands, say --bands {','.join(['1'] * wanted)}"
         )
     first = tuple(pickable[:wanted])
-    if wanted != 3 or all(c in scene.color_interp for c in _CMYK):
+    if wanted != 3:
         return first, ()
     for declared in (scene.color_interp, tuple(name.strip().lower() for name in scene.band_names)):
         if all(colour in declared for colour in _RGB):
@@ -175,10 +166,6 @@ def scaling_for(
     bands = tuple(int(b) for b in bands)
     if scene.palette is not None and bands == (1, 1, 1):
         return Scaling(bands, (1,), (0, 1, 2), palette=scene.palette)
-    if all(c in scene.color_interp for c in _CMYK) and len(bands) == 3 and scene.dtype == np.uint8:
-        inks = tuple(scene.color_interp.index(c) + 1 for c in _CMYK)
-        if bands == inks[:3]:
-            return Scaling(bands, inks, (0, 1, 2), cmyk=True)
     reads = tuple(dict.fromkeys(bands))
     channels = tuple(reads.index(b) for b in bands)
     if scene.dtype == np.uint8:
@@ -193,9 +180,7 @@ def scaling_for(
     return Scaling(bands, reads, channels, tuple(limits[:, 0].tolist()), tuple(limits[:, 1].tolist()))
 
 
-def _asked_bands(
-    scene: Scene, asked: tuple[int, ...], wanted: int
-) -> tuple[tuple[int, ...], tuple[str, ...]]:
+def _asked_bands(scene: Scene, asked: tuple[int, ...], wanted: int) -> tuple[tuple[int, ...], tuple[str, ...]]:
     if len(asked) == 1 and wanted > 1:
         asked = asked * wanted
     if len(asked) != wanted:
@@ -252,9 +237,7 @@ def _sample(scene: Scene, reads: tuple[int, ...]) -> Iterator[NDArray[Any]]:
         for box in boxes:
             pixels, valid = scene.read(handle, reads, box)
             pixels = pixels[:, ::stride, ::stride]
-            yield (
-                pixels[:, valid[::stride, ::stride]] if valid is not None else pixels.reshape(len(reads), -1)
-            )
+            yield (pixels[:, valid[::stride, ::stride]] if valid is not None else pixels.reshape(len(reads), -1))
 
 
 def _spread_boxes(scene: Scene, reads: tuple[int, ...]) -> tuple[list[Box], int]:

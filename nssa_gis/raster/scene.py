@@ -164,9 +164,7 @@ class Scene:
         self._mark_invalid(valid, pixels, bands)
         return pixels, None if valid.all() else valid
 
-    def _mark_invalid(
-        self, valid: NDArray[np.bool_], pixels: NDArray[np.generic], bands: tuple[int, ...]
-    ) -> None:
+    def _mark_invalid(self, valid: NDArray[np.bool_], pixels: NDArray[np.generic], bands: tuple[int, ...]) -> None:
         values = [self.nodata_values[b - 1] for b in bands]
         if self.alpha is None and all(v is not None and not np.isnan(v) for v in values):
             # All bands must say nodata: a dark pixel of an RGB scene with nodata 0 may be 0 in one of them.
@@ -286,9 +284,7 @@ def _frame(path: str, data: rasterio.DatasetReader) -> Frame:
         known = pyproj.CRS.from_wkt(crs.to_wkt()) if crs else None
         return Frame(data.width, data.height, known, transform, gcps, rpcs)
     except (ValueError, pyproj.exceptions.ProjError) as error:
-        raise NssaError(
-            f"{path}: its georeference cannot be used: {error}; repair it with gdal_edit"
-        ) from error
+        raise NssaError(f"{path}: its georeference cannot be used: {error}; repair it with gdal_edit") from error
 
 
 def _rational(rpc: rasterio.rpc.RPC) -> RationalPolynomials:

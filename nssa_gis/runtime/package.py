@@ -96,8 +96,10 @@ class ModelPackage:
     def digest(self) -> str:
         """SHA-256 of the file, hexadecimal."""
         with open(self.path, "rb") as handle:
-            return hashlib.file_digest(handle, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else (
-                hashlib.sha256(handle.read()).hexdigest()
+            return (
+                hashlib.file_digest(handle, "sha256").hexdigest()
+                if hasattr(hashlib, "file_digest")
+                else (hashlib.sha256(handle.read()).hexdigest())
             )
 
     @property
@@ -215,9 +217,8 @@ def _parse_info(path: Path, text: Any) -> ModelInfo:
         if version > FORMAT:
             raise NssaError(f"{path}: made by a newer nssa-gis (format {version}); update nssa-gis")
         names = {f.name for f in fields(ModelInfo)}
-        info = ModelInfo(
-            **{k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in names}
-        )
+        known: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in names}
+        info = ModelInfo(**known)
         if not (info.classes and info.gsd > 0 and 0 <= info.overlap < info.tile and len(info.gsd_range) == 2):
             raise ValueError("values out of range")
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:

@@ -90,9 +90,7 @@ class TorchBackend:
             for start in range(0, len(batch), step):
                 out = self.model(self._upload(batch[start : start + step]))
                 found = detections_of(self.model, out, side, score_threshold, self.info.nms_iou)
-                parts.append(
-                    Detections.from_columns(found.boxes, found.scores, found.labels, found.tile + start)
-                )
+                parts.append(Detections.from_columns(found.boxes, found.scores, found.labels, found.tile + start))
         return Detections.concat(parts)
 
     def _upload(self, batch: NDArray[np.uint8]) -> torch.Tensor:
@@ -106,9 +104,7 @@ class TorchBackend:
     def _autocast(self) -> contextlib.AbstractContextManager[Any]:
         if self.device.type != "cuda":
             return contextlib.nullcontext()
-        return torch.autocast(
-            "cuda", torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-        )
+        return torch.autocast("cuda", torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16)
 
 
 def build_detector(package: ModelPackage) -> Detector:

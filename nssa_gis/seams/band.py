@@ -1,4 +1,4 @@
-"""The seam band: detections that another tile may have seen too, with what the matching needs to know of them."""
+"""The seam band: detections that another tile may have seen too, with what the matching needs of them."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from nssa_gis.geo.grid import TileGrid
 #: Pixels by which a detector's edge may miss a tile edge. Boxes this close to a window count as reaching it.
 SLACK = 3.0
 
-# A cut box ends short of the tile edge by a small part of its length (the regression error of its far side), so
-# "near an edge" grows with the box.
+# A cut box ends short of the tile edge by a small part of its length (the regression error of its far side),
+# so "near an edge" grows with the box.
 _NEAR_PART = 0.04
 
 SIDES = np.array([CUT_LEFT, CUT_TOP, CUT_RIGHT, CUT_BOTTOM], np.uint8)
@@ -33,8 +33,8 @@ class Band:
     near : ndarray of uint8, shape (N,)
         Bits ``CUT_*`` of inner tile edges that the box touches or nearly touches: beyond them it may go on.
     view : ndarray of float64, shape (N, 4)
-        The box in pixels of its own tile; sides in `near` are moved `SLACK` beyond the tile edge, because where
-        they truly are the tile does not know.
+        The box in pixels of its own tile; sides in `near` are moved `SLACK` beyond the tile edge, because
+        where they truly are the tile does not know.
     """
 
     found: Detections
@@ -79,12 +79,13 @@ class Band:
         """Whether each box comes (within `SLACK`) to the window of another tile; if not, it is final."""
         low, high = grid.effective_overlap + SLACK, grid.step - SLACK
         x0, y0, x1, y1 = self.view.T
-        return (
+        reaches: NDArray[np.bool_] = (
             ((x0 < low) & (self.col > 0))
             | ((y0 < low) & (self.row > 0))
             | ((x1 > high) & (self.col < grid.cols - 1))
             | ((y1 > high) & (self.row < grid.rows - 1))
         )
+        return reaches
 
     def reaches_row(self, row: int, grid: TileGrid) -> NDArray[np.bool_]:
         """Whether tiles of `row` or below may still have seen each box."""
@@ -109,7 +110,7 @@ def canonical(found: Detections) -> NDArray[np.intp]:
         return np.arange(len(found))
     y0 = found.boxes[:, 1]
     low = y0.min()
-    # One number for (tile, y0). Rounding may make two of them equal but never swaps them; equal ones are sorted below.
+    # One number for (tile, y0). Rounding may make two equal but never swaps them; ties are sorted below.
     rough = found.tile.astype(np.float64) * (np.ceil(y0.max() - low) + 1.0) + (y0 - low)
     order = np.argsort(rough, kind="stable")
     rough = rough[order]

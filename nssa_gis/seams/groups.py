@@ -24,7 +24,7 @@ IndexArray = NDArray[np.intp]
 
 
 def components(count: int, i: IndexArray, j: IndexArray) -> IndexArray:
-    """Connected components.
+    """Find connected components.
 
     Parameters
     ----------
@@ -53,8 +53,9 @@ def resolve(band: Band, edges: Edges, grid: TileGrid) -> Detections:
     """One record for each object among whole components of matched boxes.
 
     Pieces that each saw one end are joined first. Then the best takes everything matched with itself: whole
-    boxes before joined ones before cut ones; then the fewer cut sides, the higher score, the farther from its tile's
-    edge. What was matched with a taken box only, not with the best, goes on by itself: there is no chaining.
+    boxes before joined ones before cut ones; then the fewer cut sides, the higher score, the farther from
+    its tile's edge. What was matched with a taken box only, not with the best, goes on by itself: there is
+    no chaining.
 
     Parameters
     ----------
@@ -68,8 +69,8 @@ def resolve(band: Band, edges: Edges, grid: TileGrid) -> Detections:
     Returns
     -------
     Detections
-        A whole object has the record of its best box; a joined one that of its best piece, with the joined box
-        and only those cut sides on which no piece saw its end.
+        A whole object has the record of its best box; a joined one that of its best piece, with the joined
+        box and only those cut sides on which no piece saw its end.
     """
     count = len(band)
     join = edges.kind == JOIN
@@ -100,7 +101,7 @@ def _ranking(band: Band, edges: Edges, joined: NDArray[np.bool_], grid: TileGrid
     dominated[edges.i[edges.kind == SECOND_SEES_MORE]] = True
     tier = np.where(band.near == 0, _WHOLE, np.where(dominated, _PIECE, _CUT))
     tier = np.where(joined, _JOINED, tier)
-    # Non-negative float32 values sort like their bits, so that one integer holds everything but the last tie-break.
+    # Non-negative float32 values sort like their bits, so that one integer holds all but the last tie-break.
     score = np.maximum(band.found.scores, np.float32(0)).view(np.int32).astype(np.int64)
     key = ((tier * 8 + _BITS[band.found.cut & 15]) * 8 + _BITS[band.near]) << 32
     return np.lexsort((-_depth(band, grid), key + (0x7FFFFFFF - score)))

@@ -16,20 +16,22 @@ from nssa_gis.seams.pairs import Edges, find_edges
 #: Ways to merge; "seam" is the one to use, the others are there to compare with.
 METHODS = ("seam", "nms", "nmm", "wbf", "none")
 
-# Rows of tiles are taken together up to about this many boxes: enough to hide numpy's call overhead, few enough to
-# stay in the cache.
+# Rows of tiles are taken together up to about this many boxes: enough to hide numpy's call overhead, few
+# enough to stay in the cache.
 _BLOCK = 1 << 15
 
 
 class SeamMerger:
     """Merge detections row of tiles by row of tiles, keeping only what a later row may still change.
 
-    The rules ("seam"): boxes of one tile are never merged. Boxes of two tiles are compared inside the window that both
-    saw, one to one, within a class; a pair that agrees very well is one object even if the two tiles name
-    different classes. A box cut off at a tile edge yields to one that sees more; two that each see one end are
-    joined, over any number of tiles. Of whole boxes the one of the highest score stays.
+    The rules ("seam"): boxes of one tile are never merged. Boxes of two tiles are compared inside the window
+    that both saw, one to one, and boxes of one class first; two that agree although the tiles name different
+    classes are one object too, of the class of the better box. A box cut off at a tile edge yields to one
+    that sees more; two that each see one end are joined, over any number of tiles. Of whole boxes the one of
+    the highest score stays.
 
-    The result does not depend on the order of the boxes within a row, nor on how many rows are given at a time.
+    The result does not depend on the order of the boxes within a row, nor on the order in which tiles were
+    worked on. Memory holds only boxes that reach the next row of tiles, and what is joined to them.
 
     Parameters
     ----------
@@ -37,8 +39,9 @@ class SeamMerger:
         The tile plan; boxes are in its (model-grid) pixels.
     method : {"seam", "nms", "nmm", "wbf", "none"}
         "nms", "nmm" and "wbf" hold everything until `finish`; "none" passes everything on.
-    iou : float
-        Overlap that makes two boxes one object, 0 < iou < 1; for "seam" inside the common window.
+    iou : float, optional
+        Overlap that makes two boxes one object, 0 < iou < 1; for "seam" inside the common window, where one
+        to one matching allows a lower one (0.4) than overlap alone (0.5).
 
     Raises
     ------
@@ -46,9 +49,11 @@ class SeamMerger:
         Unknown method, or `iou` out of range.
     """
 
-    def __init__(self, grid: TileGrid, *, method: str = "seam", iou: float = 0.5) -> None:
+    def __init__(self, grid: TileGrid, *, method: str = "seam", iou: float | None = None) -> None:
         if method not in METHODS:
             raise UsageError(f"merge method {method!r} is unknown; choose one of {', '.join(METHODS)}")
+        if iou is None:
+            iou = 0.4 if method == "seam" else 0.5
         if not 0.0 < iou < 1.0:
             raise UsageError(f"merge overlap {iou} must lie between 0 and 1")
         self.grid = grid
@@ -138,7 +143,9 @@ class SeamMerger:
         return Detections.concat([alone, settled])
 
 
-def merge_detections(found: Detections, grid: TileGrid, *, method: str = "seam", iou: float = 0.5) -> Detections:
+def merge_detections(
+    found: Detections, grid: TileGrid, *, method: str = "seam", iou: float | None = None
+) -> Detections:
     """Merge the detections of a whole scene at once.
 
     Parameters
@@ -175,9 +182,7 @@ def merge_detections(found: Detections, grid: TileGrid, *, method: str = "seam",
 
 
 def _subset(band: Band, edges: Edges, keep: NDArray[np.bool_]) -> tuple[Band, Edges]:
-    """Some boxes and the edges among them; no edge may lead out."""
+    """Take some boxes and the edges among them; no edge may lead out."""
     position = np.cumsum(keep) - 1
     inside = keep[edges.i]
-    return band.take(keep), Edges(
-        position[edges.i[inside]], position[edges.j[inside]], edges.kind[inside]
-    )
+    return band.take(keep), Edges(position[edges.i[inside]], position[edges.j[inside]], edges.kind[inside])

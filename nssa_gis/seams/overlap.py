@@ -20,7 +20,8 @@ def merge_by_overlap(found: Detections, method: str, iou: float) -> Detections:
         N rows in canonical order.
     method : {"nms", "nmm", "wbf"}
         What becomes of a group: its best box (non-maximum suppression), the hull of its boxes (greedy
-        non-maximum merging), or their mean weighted by the scores, with the mean score (weighted boxes fusion).
+        non-maximum merging), or their mean weighted by the scores, with the mean score (weighted boxes
+        fusion).
     iou : float
         Threshold, 0 < iou < 1.
 
@@ -47,8 +48,9 @@ def merge_by_overlap(found: Detections, method: str, iou: float) -> Detections:
     group = slot[order[taker]]
     if method == "nmm":
         boxes = best.boxes.copy()
-        np.minimum.at(boxes, (group, slice(0, 2)), found.boxes[:, :2])
-        np.maximum.at(boxes, (group, slice(2, 4)), found.boxes[:, 2:])
+        for side in (0, 1):
+            np.minimum.at(boxes[:, side], group, found.boxes[:, side])
+            np.maximum.at(boxes[:, side + 2], group, found.boxes[:, side + 2])
         return Detections(boxes, best.scores, best.labels, best.tile, best.cut)
     weight = np.maximum(found.scores.astype(np.float64), 1e-9)
     total = np.bincount(group, weight, len(best))

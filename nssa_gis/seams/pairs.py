@@ -12,15 +12,16 @@ from nssa_gis.geo.grid import TileGrid
 from nssa_gis.seams.band import SLACK, Band
 from nssa_gis.suppression import bounded_ranges, pair_iou
 
-#: Kinds of edges between two boxes: the same extent seen twice; one sees more of the object; each sees an end of it.
+#: Kinds of edges between two boxes: the same extent seen twice; one sees more of the object; each sees
+#: an end of it.
 SAME, FIRST_SEES_MORE, SECOND_SEES_MORE, JOIN = 0, 1, 2, 3
 
-# Two tiles that saw the same pixels disagree on the class: one object if the boxes agree this well and neither
-# tile has a box of the other's class there.
-_CROSS_CLASS_IOU = 0.7
+# Two tiles that saw the same pixels disagree on the class: one object if the boxes agree this well and
+# neither tile has a box of the other's class there.
+_CROSS_CLASS_IOU = 0.5
 
-# A piece cut off at a tile edge, when the boxes do not agree (a slanted object shows a smaller box in its piece):
-# the part of the piece that must lie in the fuller box, and the agreement needed along the cut axis.
+# A piece cut off at a tile edge, when the boxes do not agree (a slanted object shows a smaller box in its
+# piece): the part of the piece that must lie in the fuller box, and the agreement needed along the cut axis.
 _PIECE_INSIDE = 0.7
 _PIECE_ALONG = 0.5
 # Two ends of one long slanted object share less than that.
@@ -80,7 +81,7 @@ def find_edges(band: Band, fresh: NDArray[np.bool_], grid: TileGrid, iou: float)
 
 
 def _common(offset: int, grid: TileGrid) -> tuple[float, float]:
-    """The interval that a tile and the one `offset` steps on both see, in pixels of the former, with slack."""
+    """Give the interval that a tile and the one `offset` steps on both see, with slack, in the former."""
     shift = offset * grid.step
     return max(0, shift) - SLACK, grid.tile + min(0, shift) + SLACK
 
@@ -89,9 +90,9 @@ def _common(offset: int, grid: TileGrid) -> tuple[float, float]:
 class _Facing:
     """The boxes on both sides of all seams of one direction (dr, dc), clipped to the common windows.
 
-    Columns ending in a number belong to the first tile (1) or to the second (2), which lies `dr` rows and `dc`
-    columns on. ``rows`` are band rows, ``clipped`` boxes in pixels of the first tile, ``key`` sorts by
-    (first tile, coordinate along the seam).
+    Names ending in a number belong to the first tile (1) or to the second (2), which lies `dr` rows and
+    `dc` columns on. ``rows`` are band rows, ``clipped`` boxes in pixels of the first tile; ``base`` keeps
+    the seams apart when added to a coordinate. The second are sorted by (seam, start along it).
     """
 
     band: Band
@@ -133,7 +134,16 @@ class _Facing:
         sort = np.argsort((tile2 - start) * span + clipped2[:, along], kind="stable")
         rows2, clipped2, tile2 = rows2[sort], clipped2[sort], tile2[sort]
         return cls(
-            band, grid, dr, dc, rows1, rows2, clipped1, clipped2, (tile1 - start) * span, (tile2 - start) * span
+            band,
+            grid,
+            dr,
+            dc,
+            rows1,
+            rows2,
+            clipped1,
+            clipped2,
+            (tile1 - start) * span,
+            (tile2 - start) * span,
         )
 
     def match(self, iou: float) -> Edges:
@@ -166,7 +176,7 @@ class _Facing:
         start = self.clipped1[:, along]
         length = self.clipped1[:, along + 2] - start
         keys = self.base2 + self.clipped2[:, along]
-        # An overlap of t along one axis lets the starts differ by this much at most; a hair more for rounding.
+        # Overlap t along one axis lets the starts differ by this much at most; a hair more for rounding.
         hair = 1e-3
         low = np.searchsorted(keys, self.base1 + start - length * (1.0 - iou) / iou - hair, side="left")
         high = np.searchsorted(keys, self.base1 + start + length * (1.0 - iou) + hair, side="right")
@@ -201,7 +211,7 @@ class _Facing:
     def _pieces(
         self, free1: IndexArray, free2: IndexArray
     ) -> tuple[IndexArray, IndexArray, NDArray[np.bool_], NDArray[np.bool_]]:
-        """Pairs of unmatched boxes of which one is a cut piece of the other, or both are ends of one object."""
+        """Pairs of unmatched boxes: one a cut piece of the other, or both ends of one object."""
         i, j = self._touching(free1, free2)
         labels = self.band.found.labels
         near = self.band.near

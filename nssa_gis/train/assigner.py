@@ -154,9 +154,7 @@ class TaskAligned:
         centre = (truth[:, :2] + truth[:, 2:]) / 2
         reach = (truth[:, 2:] - truth[:, :2]).clamp(min=self.floor) / 2
         inside = ((points[None] - centre[:, None]).abs() < reach[:, None]).all(-1)
-        overlap = 0.5 * (
-            box_iou(truth[:, None], boxes[None]) + wasserstein_similarity(boxes[None], truth[:, None])
-        )
+        overlap = 0.5 * (box_iou(truth[:, None], boxes[None]) + wasserstein_similarity(boxes[None], truth[:, None]))
         aligned = scores[:, labels].T.pow(self.alpha) * overlap.pow(self.beta) * inside
         value, index = aligned.topk(min(self.top, len(points)), 1)
         u = overlap.gather(1, index)
@@ -166,9 +164,7 @@ class TaskAligned:
         objects = owner[chosen]
         a = aligned[objects, chosen]
         best_a = torch.zeros(len(truth), device=a.device).scatter_reduce(0, objects, a, "amax")
-        best_u = torch.zeros(len(truth), device=a.device).scatter_reduce(
-            0, objects, overlap[objects, chosen], "amax"
-        )
+        best_u = torch.zeros(len(truth), device=a.device).scatter_reduce(0, objects, overlap[objects, chosen], "amax")
         quality = a / best_a[objects].clamp(min=1e-9) * best_u[objects]
         return Assignment(chosen, objects, quality)
 

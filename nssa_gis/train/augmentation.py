@@ -65,7 +65,7 @@ def degrade(rng: Generator, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         blurred = Image.fromarray(pixels).filter(ImageFilter.GaussianBlur(float(rng.uniform(0.3, 1.1))))
         pixels = np.asarray(blurred)
     if rng.random() < 0.3:
-        noise = rng.normal(0, rng.uniform(1, 8), pixels.shape[:2] + (1,)).astype(np.float32)
+        noise = rng.normal(0, rng.uniform(1, 8), (*pixels.shape[:2], 1)).astype(np.float32)
         pixels = np.clip(pixels + noise, 0, 255).astype(np.uint8)
     if rng.random() < 0.25:
         buffer = io.BytesIO()

@@ -115,7 +115,15 @@ class CompositeCrops:
         return np.ascontiguousarray(canvas.transpose(2, 0, 1)), labels
 
     def _fill(
-        self, rng: Generator, canvas: NDArray[np.uint8], labels: Labels, x: int, y: int, w: int, h: int, depth: int
+        self,
+        rng: Generator,
+        canvas: NDArray[np.uint8],
+        labels: Labels,
+        x: int,
+        y: int,
+        w: int,
+        h: int,
+        depth: int,
     ) -> None:
         """Lay pieces on the rectangle ``x, y, w, h`` of the canvas."""
         if min(w, h) < _MIN_PIECE or depth > 8:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 
 import torch
-from torch import nn
+
+from nssa_gis.model.detector import Detector
 
 
 class MovingAverage:
@@ -13,18 +14,18 @@ class MovingAverage:
 
     Parameters
     ----------
-    model : Module
+    model : Detector
         Copied at the start.
     decay : float
         Final decay per step.
     """
 
-    def __init__(self, model: nn.Module, decay: float = 0.9998) -> None:
+    def __init__(self, model: Detector, decay: float = 0.9998) -> None:
         self.model = copy.deepcopy(model).eval().requires_grad_(False)
         self.decay, self.updates = decay, 0
 
     @torch.no_grad()
-    def update(self, model: nn.Module) -> None:
+    def update(self, model: Detector) -> None:
         """Take one step towards ``model``."""
         self.updates += 1
         keep = min(self.decay, (1 + self.updates) / (10 + self.updates))

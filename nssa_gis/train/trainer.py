@@ -205,7 +205,7 @@ class Trainer:
         """Batches from where the run stands: crop number i is the same in every run of one seed."""
         first, size = self.step * self.options.batch, self.options.batch
         total = (self.options.steps or 10_000_000) * size
-        loader = DataLoader(
+        loader: DataLoader[Any] = DataLoader(
             crops,  # type: ignore[arg-type]
             batch_size=size,
             sampler=range(first, total),

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyogrio
@@ -191,7 +192,7 @@ def _read_boxes(path: Path, scene: str) -> _Boxes:
     return _Boxes(np.stack([x, y, x + w, y + h], axis=1), class_id, names)
 
 
-def _parquet_columns(path: Path) -> dict[str, NDArray]:
+def _parquet_columns(path: Path) -> dict[str, NDArray[Any]]:
     from nssa_gis.vector.sinks import require_pyarrow
 
     require_pyarrow()
@@ -226,9 +227,9 @@ def _spots(
         x0 = int(np.clip(middle[0] - extent / 2, 0, width - extent))
         y0 = int(np.clip(middle[1] - extent / 2, 0, height - extent))
         spots.append(Window(x0, y0, extent, extent))
-        # Centres nearer than a whole window would give a window that overlaps this one.
+        # Nearer than a window would overlap this one; twice that shows another place, not the next rows.
         away = np.abs(centres - [x0 + extent / 2, y0 + extent / 2]).max(axis=1)
-        free &= away > extent * 1.05
+        free &= away > extent * 2
     return spots, side, zoom
 
 

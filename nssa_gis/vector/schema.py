@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -121,7 +121,7 @@ class Chunk:
     """
 
     coords: NDArray[np.float64]
-    columns: dict[str, NDArray]
+    columns: dict[str, NDArray[Any]]
 
     def __len__(self) -> int:
         return len(self.coords)
@@ -212,7 +212,7 @@ def records(detections: Detections, frame: Frame, info: LayerInfo, first_id: int
             "check the image's transform with gdalinfo"
         )
     width, height, area = frame.box_sizes_m(boxes)
-    values: dict[str, NDArray] = {
+    values: dict[str, NDArray[Any]] = {
         "id": np.arange(first_id, first_id + n, dtype=np.int64),
         "class": np.array(info.classes, object)[labels] if n else np.empty(0, object),
         "class_id": labels,
@@ -232,7 +232,7 @@ def records(detections: Detections, frame: Frame, info: LayerInfo, first_id: int
     return Chunk(coords, {f.name: _column(values[f.name], f) for f in FIELDS})
 
 
-def _column(values: NDArray, spec: Field) -> NDArray:
+def _column(values: NDArray[Any], spec: Field) -> NDArray[Any]:
     typed = np.asarray(values, spec.dtype)
     return typed if spec.decimals is None else np.round(typed, spec.decimals)
 

@@ -79,7 +79,7 @@ class GeoJsonSink:
                 yield f'{{"type": "Polygon", "coordinates": [{[*corners, corners[0]]}]}}'
 
 
-def _json_column(values: NDArray) -> list[str]:
+def _json_column(values: NDArray[Any]) -> list[str]:
     if values.dtype == object:
         known = {text: json.dumps(text, ensure_ascii=False) for text in set(values.tolist())}
         return [known[text] for text in values.tolist()]
@@ -146,5 +146,5 @@ class CsvSink:
         self._file.close()
 
 
-def _csv_column(values: NDArray) -> list[Any]:
+def _csv_column(values: NDArray[Any]) -> list[Any]:
     return [None if v != v else v for v in values.tolist()]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from shapely import affinity
+from shapely import affinity, prepare
 from shapely.geometry import LineString, Point, Polygon
 from shapely.ops import unary_union
 
@@ -16,7 +16,14 @@ TILES = [(142, 86, 66), (128, 78, 62), (150, 98, 78), (112, 72, 60), (98, 66, 58
 TILES += [(122, 96, 80), (136, 104, 86), (104, 98, 94)]
 
 
-def plant(town: Town, x: float, y: float, rng: np.random.Generator, radius: float | None = None, conifer: float = 0.2):
+def plant(
+    town: Town,
+    x: float,
+    y: float,
+    rng: np.random.Generator,
+    radius: float | None = None,
+    conifer: float = 0.2,
+):
     """Add one tree."""
     r = float(rng.gamma(5.0, 0.62) + 0.6) if radius is None else radius
     species = "conifer" if rng.random() < conifer else "broad"
@@ -56,13 +63,38 @@ class Block:
     def at(self, u: float, v: float) -> np.ndarray:
         """Ground position of block coordinates along (u) and across (v) the longer side."""
         c, s = np.cos(self.angle), np.sin(self.angle)
-        return self.centre + (u * c - v * s, u * s + v * c)
+        return self.centre + np.array([u * c - v * s, u * s + v * c])
 
     def free(self, shape: Polygon, inside: float = 0.0) -> bool:
         """Tell whether a shape lies in the block and touches nothing."""
         if not self.land.buffer(-inside).contains(shape):
             return False
         return not any(shape.intersects(t) for t in self.taken)
+
+    def fit(self, long: float, wide: float, inside: Polygon, gap: float = 1.5, tries: int = 40):
+        """Look for room for a rectangle, the larger the better.
+
+        Returns
+        -------
+        tuple or None
+            Centre x, y, angle, length and width of the rectangle found in ``inside``.
+        """
+        if inside.is_empty:
+            return None
+        ring = np.asarray(self.land.simplify(2.0).exterior.coords)
+        sides = np.diff(ring, axis=0)
+        longest = sides[int(np.argmax(np.hypot(*sides.T)))]
+        angles = [self.angle, self.angle + np.pi / 2, float(np.arctan2(longest[1], longest[0]))]
+        room = inside.difference(unary_union([t.buffer(gap) for t in self.taken])) if self.taken else inside
+        prepare(room)
+        for scale in (1.0, 0.85, 0.7, 0.55):
+            for _ in range(tries):
+                u, v = self.rng.uniform(-0.45, 0.45, 2) * (self.long, self.short)
+                angle = angles[self.rng.integers(3)]
+                spot = (*self.at(u, v), angle, long * scale, wide * max(scale, 0.7))
+                if room.contains(rectangle(*spot)):
+                    return spot
+        return None
 
     def take(self, shape: Polygon) -> None:
         """Reserve a shape."""
@@ -127,7 +159,9 @@ def _lot(block: Block, front, along, inward, lot: float, terraced: bool, colour)
     town.buildings.append(Building(*c, angle + turn, *dims, eave, roof, colour, slope, seed))
     if not terraced and rng.random() < 0.35:
         wing = c + inward * depth * 0.45 + along * rng.uniform(-0.2, 0.2) * length
-        part = Building(*wing, angle + np.pi / 2, depth * 0.9, length * 0.45, eave - 0.4, "gable", colour, slope, seed + 1)
+        part = Building(
+            *wing, angle + np.pi / 2, depth * 0.9, length * 0.45, eave - 0.4, "gable", colour, slope, seed + 1
+        )
         shape = rectangle(*wing, angle + np.pi / 2, depth * 0.9, length * 0.45)
         if block.land.contains(shape):
             town.buildings.append(part)
@@ -135,7 +169,8 @@ def _lot(block: Block, front, along, inward, lot: float, terraced: bool, colour)
     _garden(block, c, along, inward, angle, lot, setback, depth, length)
 
 
-def _garden(block: Block, c, along, inward, angle, lot, setback, depth, length) -> None:
+def _driveway(block: Block, c, along, inward, angle, setback, depth, length) -> None:
+    """Pave the way to the garage beside a house; often a car stands on it."""
     rng, town = block.rng, block.town
     side = rng.choice([-1, 1])
     edge = c - inward * (setback + depth / 2) + along * side * (length / 2 + 1.9)
@@ -152,12 +187,42 @@ def _garden(block: Block, c, along, inward, angle, lot, setback, depth, length) 
         garage = edge + inward * (drive_len + 3.2)
         shape = rectangle(*garage, angle + np.pi / 2, 6.0, 3.1)
         if rng.random() < 0.6 and block.free(shape):
-            town.items.append(Item(*garage, angle + np.pi / 2, 6.0, 3.1, 2.6, "garage", (118, 116, 112), int(rng.integers(1 << 30))))
+            town.items.append(
+                Item(
+                    *garage,
+                    angle + np.pi / 2,
+                    6.0,
+                    3.1,
+                    2.6,
+                    "garage",
+                    (118, 116, 112),
+                    int(rng.integers(1 << 30)),
+                )
+            )
             block.take(shape)
-    path = rectangle(*(c - inward * (setback + depth) / 2 * 1.02 + along * rng.uniform(-2, 2)), angle + np.pi / 2, setback, 1.2)
+
+
+def _garden(block: Block, c, along, inward, angle, lot, setback, depth, length) -> None:
+    rng, town = block.rng, block.town
+    plot = rectangle(*(c + inward * 4.0), angle, lot - 0.4, setback + depth + 17.0).intersection(block.land)
+    grass = str(rng.choice(["lawn", "garden", "lawn", "meadow", "verge"], p=[0.35, 0.25, 0.15, 0.15, 0.10]))
+    town.grounds.append(Ground(plot, grass, float(np.exp(rng.normal(0, 0.16)))))
+    _driveway(block, c, along, inward, angle, setback, depth, length)
+    path = rectangle(
+        *(c - inward * (setback + depth) / 2 * 1.02 + along * rng.uniform(-2, 2)),
+        angle + np.pi / 2,
+        setback,
+        1.2,
+    )
     town.grounds.append(Ground(path, "paving", 0.95))
     patio = c + inward * (depth / 2 + 1.8)
-    town.grounds.append(Ground(rectangle(*patio, angle, length * rng.uniform(0.3, 0.7), 3.4), "paving", float(rng.uniform(0.8, 1.1))))
+    town.grounds.append(
+        Ground(
+            rectangle(*patio, angle, length * rng.uniform(0.3, 0.7), 3.4),
+            "paving",
+            float(rng.uniform(0.8, 1.1)),
+        )
+    )
     far = rng.uniform(9, 13)
     for end in (-1, 1):
         a = c + along * end * lot / 2 - inward * (setback + depth / 2 - 0.5)
@@ -165,7 +230,13 @@ def _garden(block: Block, c, along, inward, angle, lot, setback, depth, length) 
         line = LineString([a, b]).intersection(block.land.buffer(-0.5))
         if rng.random() < 0.5 and not line.is_empty:
             kind = "hedge" if rng.random() < 0.7 else "fence"
-            town.hedges.append(Hedge(line.buffer(0.5 if kind == "hedge" else 0.06, cap_style="flat"), rng.uniform(1.1, 2.0), kind))
+            town.hedges.append(
+                Hedge(
+                    line.buffer(0.5 if kind == "hedge" else 0.06, cap_style="flat"),
+                    rng.uniform(1.1, 2.0),
+                    kind,
+                )
+            )
     if rng.random() < 0.6:
         a, b = (c + along * e * lot / 2 - inward * (setback + depth / 2 - 0.5) for e in (-1, 1))
         line = LineString([a, b]).difference(unary_union([t.buffer(0.5) for t in block.taken[-4:]] + [path]))
@@ -177,7 +248,11 @@ def _toys(block: Block, c, along, inward, angle, depth, lot) -> None:
     """Sheds, pools, trampolines and beds: things that a detector must not take for vehicles."""
     rng = block.rng
     table = [("shed", 0.45, (2.2, 3.4), (2.0, 2.8), 2.2), ("pool", 0.13, (5, 8), (3, 4), 0.05)]
-    table += [("trampoline", 0.14, (3, 4), (3, 4), 0.8), ("bed", 0.4, (2, 5), (1.2, 2.5), 0.1), ("pergola", 0.15, (3, 4), (2.5, 3.2), 2.4)]
+    table += [
+        ("trampoline", 0.14, (3, 4), (3, 4), 0.8),
+        ("bed", 0.4, (2, 5), (1.2, 2.5), 0.1),
+        ("pergola", 0.15, (3, 4), (2.5, 3.2), 2.4),
+    ]
     table += [("trailer", 0.1, (2.4, 4.2), (1.4, 1.8), 0.7)]
     for kind, chance, longs, wides, high in table:
         if rng.random() > chance:
@@ -189,7 +264,9 @@ def _toys(block: Block, c, along, inward, angle, depth, lot) -> None:
             colour = {"shed": (112, 94, 78), "trailer": (150, 150, 148)}.get(kind, (90, 90, 90))
             tone = rng.uniform(0.75, 1.3)
             colour = tuple(min(235, v * tone) for v in colour)
-            block.town.items.append(Item(*p, angle, long, wide, high, kind, colour, int(rng.integers(1 << 30))))
+            block.town.items.append(
+                Item(*p, angle, long, wide, high, kind, colour, int(rng.integers(1 << 30)))
+            )
             block.take(shape)
 
 
@@ -199,8 +276,13 @@ def park(block: Block) -> None:
     town.grounds.append(Ground(land, "lawn", float(rng.uniform(0.9, 1.12))))
     if land.area > 5000 and rng.random() < 0.6:
         t = np.linspace(0, 2 * np.pi, 60, endpoint=False)
-        r = min(block.short * 0.24, 26) * (1 + 0.2 * np.sin(2 * t + rng.uniform(0, 6)) + 0.12 * np.sin(3 * t + rng.uniform(0, 6)))
-        pond = Polygon(block.at(*rng.uniform(-0.1, 0.1, 2) * block.short) + np.stack([1.4 * r * np.cos(t), r * np.sin(t)], 1))
+        r = min(block.short * 0.24, 26) * (
+            1 + 0.2 * np.sin(2 * t + rng.uniform(0, 6)) + 0.12 * np.sin(3 * t + rng.uniform(0, 6))
+        )
+        pond = Polygon(
+            block.at(*rng.uniform(-0.1, 0.1, 2) * block.short)
+            + np.stack([1.4 * r * np.cos(t), r * np.sin(t)], 1)
+        )
         pond = affinity.rotate(pond, np.degrees(block.angle)).intersection(land.buffer(-6))
         town.grounds += [Ground(pond.buffer(1.2), "soil", 0.8), Ground(pond, "water")]
         block.take(pond.buffer(1.5))
@@ -208,7 +290,11 @@ def park(block: Block) -> None:
         t = np.linspace(-0.6, 0.6, 40)
         a = rng.uniform(0, np.pi)
         wave = rng.uniform(4, 12) * np.sin(t * rng.uniform(4, 9) + rng.uniform(0, 6))
-        line = block.centre + t[:, None] * block.long * (np.cos(a), np.sin(a)) + wave[:, None] * (-np.sin(a), np.cos(a))
+        line = (
+            block.centre
+            + t[:, None] * block.long * (np.cos(a), np.sin(a))
+            + wave[:, None] * (-np.sin(a), np.cos(a))
+        )
         way = LineString(line + rng.normal(0, 8, 2)).buffer(rng.uniform(0.8, 1.3)).intersection(land)
         way = way.difference(unary_union(block.taken)) if block.taken else way
         town.grounds.append(Ground(way, "gravel", 1.05))
@@ -217,7 +303,7 @@ def park(block: Block) -> None:
 
 
 def wood(block: Block) -> None:
-    """A small closed wood."""
+    """Close the block with a small wood."""
     rng = block.rng
     block.town.grounds.append(Ground(block.land, "forest"))
     share = rng.uniform(0.05, 0.7)
@@ -227,10 +313,15 @@ def wood(block: Block) -> None:
 def bare(block: Block) -> None:
     """Bare soil of a building site with heaps, containers and a few vehicles."""
     rng, town, land = block.rng, block.town, block.land
-    town.grounds += [Ground(land, "wasteland"), Ground(land.buffer(-rng.uniform(2, 6)), "soil", float(rng.uniform(0.95, 1.15)))]
+    town.grounds += [
+        Ground(land, "wasteland"),
+        Ground(land.buffer(-rng.uniform(2, 6)), "soil", float(rng.uniform(0.95, 1.15))),
+    ]
     for _ in range(int(land.area / 500)):
         a, b = rng.uniform(-0.45, 0.45, 2) * (block.long, block.short)
-        line = LineString([block.at(a, b), block.at(*(rng.uniform(-0.4, 0.4, 2) * (block.long, block.short)))])
+        line = LineString(
+            [block.at(a, b), block.at(*(rng.uniform(-0.4, 0.4, 2) * (block.long, block.short)))]
+        )
         for off in (-0.9, 0.9):
             town.overlays.append(Ground(line.offset_curve(off).buffer(0.25).intersection(land), "rut"))
     for x, y in points_in(land.buffer(-6), int(land.area / 420), rng):
@@ -247,11 +338,41 @@ def bare(block: Block) -> None:
 
 def fill(town: Town, blocks: list[Polygon], rng: np.random.Generator) -> None:
     """Give every block a use and build it."""
-    deck = ["homes", "shops", "homes", "flats", "homes", "park", "industry", "homes", "shops", "flats", "sport", "homes"]
-    deck += ["wood", "homes", "flats", "bare", "industry", "shops", "homes"]
+    deck = [
+        "industry",
+        "homes",
+        "sport",
+        "shops",
+        "flats",
+        "homes",
+        "park",
+        "flats",
+        "homes",
+        "homes",
+        "shops",
+        "flats",
+    ]
+    deck += [
+        "homes",
+        "wood",
+        "homes",
+        "flats",
+        "bare",
+        "homes",
+        "park",
+        "homes",
+        "industry",
+        "homes",
+        "homes",
+    ]
     order = sorted(range(len(blocks)), key=lambda i: -blocks[i].area)
     uses = {"homes": homes, "park": park, "wood": wood, "bare": bare}
-    uses |= {"shops": estates.shops, "industry": estates.industry, "flats": estates.flats, "sport": estates.sport}
+    uses |= {
+        "shops": estates.shops,
+        "industry": estates.industry,
+        "flats": estates.flats,
+        "sport": estates.sport,
+    }
     needs = {"shops": 48, "industry": 52, "flats": 42, "sport": 62, "homes": 26}
     start = int(rng.integers(3))
     for rank, i in enumerate(order):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from shapely.geometry import LineString, Point, Polygon
+from shapely.geometry import Point, Polygon
 from shapely.ops import unary_union
 
 from .plan import Building, Ground, Hedge, Item, Tree, corners, rectangle
@@ -17,7 +17,15 @@ if TYPE_CHECKING:
 
 FLAT = [(138, 136, 130), (112, 112, 112), (160, 156, 148), (94, 96, 98), (186, 184, 178), (126, 118, 108)]
 METAL = [(170, 176, 180), (128, 142, 158), (150, 152, 150), (196, 198, 196), (108, 122, 112), (120, 112, 104)]
-BOXES = [(142, 56, 44), (48, 78, 118), (78, 104, 84), (168, 168, 164), (196, 144, 60), (110, 84, 66), (90, 92, 96)]
+BOXES = [
+    (142, 56, 44),
+    (48, 78, 118),
+    (78, 104, 84),
+    (168, 168, 164),
+    (196, 144, 60),
+    (110, 84, 66),
+    (90, 92, 96),
+]
 
 
 def put_item(block: Block, x: float, y: float, angle: float, kind: str) -> bool:
@@ -42,8 +50,8 @@ def _parking(block: Block, area: Polygon, fill: float, van: float = 0.05, first:
     rows = []
     v = -block.short / 2 + rng.uniform(1, 4) if first is None else first
     while v < block.short / 2:
-        rows += [(v, 1), (v + 5.0 + 6.2, -1)]
-        v += 5.0 + 6.2 + 5.0 + rng.choice([0.0, 0.0, 1.6])
+        rows += [(v, 1), (v + 5.0 + 6.0, -1)]
+        v += 5.0 + 6.0 + 5.0 + rng.choice([0.0, 0.0, 1.6])
     inner = area.buffer(-0.6)
     lines: list[np.ndarray] = []
     for v, out in rows:
@@ -63,7 +71,9 @@ def _parking(block: Block, area: Polygon, fill: float, van: float = 0.05, first:
                 heading = angle + back + rng.normal(0, 0.03)
                 town.park(make_vehicle(any_label(rng, van, 0.0), *(p + shift), heading, rng), 0.05)
             elif rng.random() < 0.35:
-                town.overlays.append(Ground(Point(p + rng.normal(0, 0.4, 2)).buffer(rng.uniform(0.3, 0.9)), "stain"))
+                town.overlays.append(
+                    Ground(Point(p + rng.normal(0, 0.4, 2)).buffer(rng.uniform(0.3, 0.9)), "stain")
+                )
             elif rng.random() < 0.06:
                 island = rectangle(*p, angle, 4.6, 2.0)
                 town.grounds.append(Ground(island, "garden", 0.9))
@@ -85,7 +95,17 @@ def _rim(block: Block, depth: float, spacing: float) -> Polygon:
             if rng.random() < 0.6:
                 p = ring.interpolate(d + rng.uniform(-2, 2))
                 r = float(rng.uniform(1.2, 3.2))
-                town.trees.append(Tree(p.x, p.y, r, r * 2.2, "broad", int(rng.integers(1 << 20)), float(rng.uniform(0.85, 1.15))))
+                town.trees.append(
+                    Tree(
+                        p.x,
+                        p.y,
+                        r,
+                        r * 2.2,
+                        "broad",
+                        int(rng.integers(1 << 20)),
+                        float(rng.uniform(0.85, 1.15)),
+                    )
+                )
         if rng.random() < 0.5:
             town.hedges.append(Hedge(ring.buffer(0.5).intersection(block.land), 1.1))
     return inner
@@ -95,13 +115,17 @@ def _apron(block: Block, inner: Polygon, material: str) -> None:
     """Pave the inside and cut one or two gateways through the green rim."""
     rng, town = block.rng, block.town
     tone = float(rng.uniform(0.85, 1.15))
-    gates = [rectangle(*block.at(u, v * block.short / 2.3), block.angle, 7.0, block.short / 3) for u, v in
-             ((rng.uniform(-0.3, 0.3) * block.long, 1), (rng.uniform(-0.3, 0.3) * block.long, -1))]
+    gates = [
+        rectangle(*block.at(u, v * block.short / 2.3), block.angle, 7.0, block.short / 3)
+        for u, v in ((rng.uniform(-0.3, 0.3) * block.long, 1), (rng.uniform(-0.3, 0.3) * block.long, -1))
+    ]
     paved = unary_union([inner, *[g.intersection(block.land) for g in gates]])
     town.grounds.append(Ground(paved, material, tone))
     for _ in range(int(inner.area / 260)):
         p = block.at(*(rng.uniform(-0.5, 0.5, 2) * (block.long, block.short)))
-        shape = rectangle(*p, block.angle + rng.choice([0, np.pi / 2]), rng.uniform(2, 14), rng.uniform(0.8, 5))
+        shape = rectangle(
+            *p, block.angle + rng.choice([0, np.pi / 2]), rng.uniform(2, 14), rng.uniform(0.8, 5)
+        )
         town.overlays.append(Ground(shape.intersection(inner), "patch", float(rng.uniform(0.8, 1.18))))
     for _ in range(int(inner.area / 90)):
         p = block.at(*(rng.uniform(-0.5, 0.5, 2) * (block.long, block.short)))
@@ -111,119 +135,156 @@ def _apron(block: Block, inner: Polygon, material: str) -> None:
             town.cracks.append(p + np.cumsum(steps, axis=0))
 
 
-def _hall(block: Block, inner: Polygon, roof: str, u: float, v: float, long: float, wide: float, high: float) -> Polygon | None:
+def _hall(block: Block, inner: Polygon, roof: str, long: float, wide: float, high: float) -> Building | None:
+    """Build a hall where there is room."""
     rng = block.rng
-    c = block.at(u, v)
-    for shrink in (1.0, 0.8, 0.6, 0.45):
-        shape = rectangle(*c, block.angle, long * shrink, wide * shrink)
-        if inner.contains(shape) and not any(shape.intersects(t) for t in block.taken):
-            colour = np.array((FLAT if roof == "flat" else METAL)[rng.integers(6)], float) * rng.uniform(0.9, 1.1)
-            slope = 0.0 if roof == "flat" else float(rng.uniform(0.06, 0.16))
-            block.town.buildings.append(
-                Building(*c, block.angle, long * shrink, wide * shrink, high, roof, tuple(colour), slope, int(rng.integers(1 << 31)))
-            )
-            block.take(shape.buffer(1.5))
-            return shape
-    return None
+    spot = block.fit(long, wide, inner.buffer(-1.5), 6.0)
+    if spot is None:
+        return None
+    colour = np.array((FLAT if roof == "flat" else METAL)[rng.integers(6)], float) * rng.uniform(0.9, 1.1)
+    slope = 0.0 if roof == "flat" else float(rng.uniform(0.06, 0.16))
+    hall = Building(*spot, high, roof, tuple(colour), slope, int(rng.integers(1 << 31)))
+    block.town.buildings.append(hall)
+    block.take(rectangle(*spot).buffer(2.0))
+    return hall
 
 
 def shops(block: Block) -> None:
-    """A supermarket with its parking lot."""
+    """Build a supermarket with its parking lot."""
     rng = block.rng
     inner = _rim(block, rng.uniform(1.5, 4.0), 9.0)
     _apron(block, inner, "asphalt")
-    side = rng.choice([-1, 1])
-    wide = min(block.short * 0.38, rng.uniform(20, 38))
-    v = side * (block.short / 2 - wide / 2 - 5)
-    _hall(block, inner, "flat", rng.uniform(-0.12, 0.12) * block.long, v, block.long * rng.uniform(0.45, 0.75), wide, rng.uniform(5, 7.5))
-    for _ in range(int(rng.integers(3, 9))):
-        p = block.at(rng.uniform(-0.45, 0.45) * block.long, side * (block.short / 2 - rng.uniform(3, 9)))
-        put_item(block, *p, block.angle + rng.choice([0, np.pi / 2]), str(rng.choice(["dumpster", "dumpster", "container"])))
-    _parking(block, inner, float(rng.uniform(0.35, 0.8)))
+    hall = _hall(
+        block, inner, "flat", block.long * rng.uniform(0.4, 0.7), rng.uniform(22, 38), rng.uniform(5, 7.5)
+    )
+    if hall is not None:
+        # Parking rows follow the shop.
+        block.angle = hall.angle
+        for _ in range(int(rng.integers(3, 9))):
+            across = np.array([-np.sin(hall.angle), np.cos(hall.angle)])
+            along = np.array([np.cos(hall.angle), np.sin(hall.angle)])
+            p = (hall.x, hall.y) + across * (hall.width / 2 + 3.6) * rng.choice([-1, 1])
+            p = p + along * rng.uniform(-0.45, 0.45) * hall.length
+            kind = str(rng.choice(["dumpster", "dumpster", "container"]))
+            put_item(block, *p, hall.angle + rng.choice([0, np.pi / 2]), kind)
+    reach = float(np.hypot(block.long, block.short))
+    block.long = block.short = reach
+    _parking(block, inner, float(rng.uniform(0.2, 0.6)))
 
 
 def industry(block: Block) -> None:
-    """Halls, yards with lorries, vans and stacks of containers."""
-    rng, town = block.rng, block.town
+    """Build halls and yards with lorries, vans and stacks of containers."""
+    rng = block.rng
     inner = _rim(block, rng.uniform(0.8, 2.5), 16.0)
     _apron(block, inner, str(rng.choice(["concrete", "asphalt"])))
-    n = 1 if block.long < 110 else 2
-    side = rng.choice([-1, 1])
-    wide = block.short * rng.uniform(0.34, 0.46)
-    for k in range(n):
-        u = (k - (n - 1) / 2) * block.long / n
+    halls = []
+    for _ in range(max(2, int(inner.area / 3500))):
         roof = str(rng.choice(["metal", "metal", "flat"]))
-        _hall(block, inner, roof, u, side * (block.short / 2 - wide / 2 - 4), block.long / n * 0.78, wide, rng.uniform(6, 10))
-    base = side * (block.short / 2 - wide - 4)
-    kind = rng.choice(["truck", "truck", "mixed", "bus"])
-    for u in np.arange(-block.long * 0.42, block.long * 0.42, 3.9):
-        if rng.random() > 0.5:
-            continue
-        label = {"truck": "truck", "bus": "bus"}.get(kind) or any_label(rng, 0.4, 0.4)
-        v = make_vehicle(label, 0, 0, block.angle - side * np.pi / 2 + rng.normal(0, 0.02), rng)
-        v.x, v.y = block.at(u, base - side * (v.length / 2 + 1.8))
-        shape = rectangle(v.x, v.y, v.angle, v.length + 0.5, v.width + 0.4)
-        if block.free(shape) and inner.contains(shape):
-            town.park(v)
-            block.take(shape)
+        halls.append(_hall(block, inner, roof, rng.uniform(30, 75), rng.uniform(18, 36), rng.uniform(6, 10)))
+    for hall in halls:
+        if hall is not None:
+            _dock(block, inner, hall)
     for _ in range(int(block.land.area / 300)):
         p = block.at(*(rng.uniform(-0.46, 0.46, 2) * (block.long, block.short)))
         a = block.angle + rng.choice([0, np.pi / 2])
         for j in range(int(rng.integers(1, 4))):
             q = p + j * 2.6 * np.array([-np.sin(a), np.cos(a)])
             if inner.contains(rectangle(*q, a, 6.4, 2.8)):
-                put_item(block, *q, a, str(rng.choice(["container", "container", "pallets", "heap", "dumpster"])))
-    strip = block.land.intersection(rectangle(*block.at(0, -side * (block.short / 2 - 10)), block.angle, block.long, 17))
-    _parking(block, inner.intersection(strip), float(rng.uniform(0.3, 0.7)), 0.15)
+                put_item(
+                    block, *q, a, str(rng.choice(["container", "container", "pallets", "heap", "dumpster"]))
+                )
+    spot = block.fit(45.0, 17.4, inner, 2.0)
+    if spot is not None:
+        lot_rows(block, spot, 0.15)
+
+
+def _dock(block: Block, inner: Polygon, hall: Building) -> None:
+    """Lorries, vans or buses in a row along one side of a hall."""
+    rng = block.rng
+    kind = rng.choice(["truck", "truck", "mixed", "mixed", "bus"])
+    side = rng.choice([-1, 1])
+    c, s = np.cos(hall.angle), np.sin(hall.angle)
+    for u in np.arange(-hall.length * 0.45, hall.length * 0.45, 3.9):
+        if rng.random() > 0.55:
+            continue
+        label = {"truck": "truck", "bus": "bus"}.get(kind) or any_label(rng, 0.4, 0.4)
+        v = make_vehicle(label, 0, 0, hall.angle + side * np.pi / 2 + rng.normal(0, 0.02), rng)
+        w = side * (hall.width / 2 + v.length / 2 + 2.3)
+        v.x, v.y = hall.x + u * c - w * s, hall.y + u * s + w * c
+        shape = rectangle(v.x, v.y, v.angle, v.length + 0.2, v.width + 0.4)
+        if block.free(shape) and inner.contains(shape):
+            block.town.park(v)
+            block.take(shape)
+
+
+def lot_rows(block: Block, spot: tuple, van: float) -> None:
+    """Two facing rows of bays in a rectangle 17.4 m wide."""
+    x, y, angle, long, _ = spot
+    saved = block.angle, block.centre, block.long, block.short
+    block.angle, block.centre, block.long, block.short = angle, np.array([x, y]), long, 17.4
+    lot = rectangle(x, y, angle, long, 17.4)
+    _parking(block, lot, float(block.rng.uniform(0.3, 0.8)), van, -8.0)
+    block.angle, block.centre, block.long, block.short = saved
+    block.take(lot)
 
 
 def flats(block: Block) -> None:
-    """Slabs of flats on lawns with garages and small parking lots."""
+    """Build slabs of flats on lawns with garages and small parking lots."""
     rng, town, land = block.rng, block.town, block.land
     town.grounds.append(Ground(land, "lawn", float(rng.uniform(0.9, 1.1))))
     roof = str(rng.choice(["flat", "flat", "hip", "gable"]))
-    colour = FLAT[rng.integers(6)] if roof == "flat" else ((132, 82, 66), (104, 70, 60), (84, 84, 86))[rng.integers(3)]
+    colour = (
+        FLAT[rng.integers(6)]
+        if roof == "flat"
+        else ((132, 82, 66), (104, 70, 60), (84, 84, 86))[rng.integers(3)]
+    )
     high = float(rng.choice([9.0, 11.5, 14.0, 16.5]))
-    turn = rng.choice([0.0, np.pi / 2]) if block.short > 60 else 0.0
-    pitch = rng.uniform(27, 36)
-    for v in np.arange(-block.short / 2 + 9, block.short / 2 - 8, pitch if turn == 0 else 52):
-        for u in np.arange(-block.long / 2 + 24, block.long / 2 - 15, 54 if turn == 0 else pitch):
-            c = block.at(u + rng.normal(0, 1.5), v + rng.normal(0, 1.0))
-            a, long = block.angle + turn, rng.uniform(28, 44)
-            shape = rectangle(*c, a, long, 12.0)
-            if rng.random() < 0.8 and block.free(shape.buffer(1.0), 3.0):
-                slope = 0.0 if roof == "flat" else 0.55
-                town.buildings.append(Building(*c, a, long, 12.0, high, roof, colour, slope, int(rng.integers(1 << 31))))
-                block.take(shape.buffer(1.5))
-                way = rectangle(*(c + 8.0 * np.array([-np.sin(a), np.cos(a)])), a, long + 6, 1.6).intersection(land)
-                town.grounds.append(Ground(way, "paving", 0.95))
-    for _ in range(int(rng.integers(1, 4))):
-        u, v = rng.uniform(-0.4, 0.4, 2) * (block.long, block.short)
-        c = block.at(u, v)
-        lot = rectangle(*c, block.angle, rng.uniform(24, 48), 17.5).intersection(land.buffer(-1.0))
-        lot = lot.difference(unary_union(block.taken)) if block.taken else lot
-        if lot.geom_type == "Polygon" and lot.area > 250:
+    for _ in range(int(land.area / 1300) + 1):
+        spot = block.fit(rng.uniform(30, 46), 12.0, land.buffer(-3.5), 11.0)
+        if spot is None:
+            break
+        x, y, a = spot[:3]
+        slope = 0.0 if roof == "flat" else 0.55
+        town.buildings.append(Building(*spot, high, roof, colour, slope, int(rng.integers(1 << 31))))
+        block.take(rectangle(*spot).buffer(1.5))
+        way = rectangle(x - 8.0 * np.sin(a), y + 8.0 * np.cos(a), a, spot[3] + 6, 1.6).intersection(land)
+        town.grounds.append(Ground(way, "paving", 0.95))
+    for _ in range(int(rng.integers(1, 3))):
+        spot = block.fit(rng.uniform(24, 46), 17.4, land.buffer(-1.0), 1.0)
+        if spot is not None:
+            lot = rectangle(spot[0], spot[1], spot[2], spot[3] + 1, 17.6).intersection(land)
             town.grounds.append(Ground(lot, "asphalt", float(rng.uniform(0.85, 1.15))))
-            _parking(block, lot, float(rng.uniform(0.4, 0.85)), 0.06, v - 8.1)
-            block.take(lot)
+            lot_rows(block, (*spot[:4], 17.4), 0.06)
     row = [block.at(k * 3.0 - 12, block.short / 2 - 7) for k in range(8)]
     if all(block.free(rectangle(*p, block.angle + np.pi / 2, 6, 2.9), 1.0) for p in row):
         for p in row:
-            town.items.append(Item(*p, block.angle + np.pi / 2, 5.8, 2.9, 2.5, "garage", (112, 110, 108), int(rng.integers(1 << 30))))
+            town.items.append(
+                Item(
+                    *p,
+                    block.angle + np.pi / 2,
+                    5.8,
+                    2.9,
+                    2.5,
+                    "garage",
+                    (112, 110, 108),
+                    int(rng.integers(1 << 30)),
+                )
+            )
             block.take(rectangle(*p, block.angle + np.pi / 2, 6, 3.2))
     block.scatter(int(land.area / 130), 1.8, 0.15)
 
 
 def sport(block: Block) -> None:
-    """A football pitch with markings, tennis courts and their fences."""
+    """Lay out a football pitch with markings, tennis courts and their fences."""
     rng, town, land = block.rng, block.town, block.land
     town.grounds.append(Ground(land, "lawn", 0.95))
-    long, wide = min(104.0, block.long - 16), min(66.0, block.short - 14)
-    a, c = block.angle, block.at(rng.uniform(-0.5, 0.5) * max(0, block.long - 125), 0)
-    pitch = rectangle(*c, a, long, wide).intersection(land.buffer(-2))
+    spot = block.fit(104.0, 66.0, land.buffer(-3.0), tries=80)
+    if spot is None:
+        return
+    c, a, long, wide = np.array(spot[:2]), spot[2], spot[3], spot[4]
+    pitch = rectangle(*c, a, long, wide)
     kind = str(rng.choice(["pitch", "pitch", "clay"]))
     if rng.random() < 0.5:
-        track = LineString([block.at(0, 0), block.at(1, 0)]).buffer(0.1)
         track = rectangle(*c, a, long - wide * 0.5, 1).buffer(wide / 2 + 5.5).intersection(land.buffer(-1))
         town.grounds.append(Ground(track, "tartan"))
         block.take(track)
@@ -231,14 +292,18 @@ def sport(block: Block) -> None:
     block.take(pitch)
     x, y = np.array([np.cos(a), np.sin(a)]), np.array([-np.sin(a), np.cos(a)])
     hl, hw = long / 2 - 3, wide / 2 - 3
-    marks = [(c + y * s * hw, a, 2 * hl) for s in (-1, 1)] + [(c + x * s * hl, a + np.pi / 2, 2 * hw) for s in (-1, 0, 1)]
+    marks = [(c + y * s * hw, a, 2 * hl) for s in (-1, 1)] + [
+        (c + x * s * hl, a + np.pi / 2, 2 * hw) for s in (-1, 0, 1)
+    ]
     for s in (-1, 1):
         marks.append((c + x * s * (hl - 16.5), a + np.pi / 2, 40.0))
         marks += [(c + x * s * (hl - 8.25) + y * t * 20, a, 16.5) for t in (-1, 1)]
         marks.append((c + x * s * (hl - 5.5), a + np.pi / 2, 18.0))
     town.paint += [corners(*p, b, n, 0.14) for p, b, n in marks]
     ring = np.linspace(0, 2 * np.pi, 49)
-    town.paint += [corners(*(c + 9.15 * (x * np.cos(t) + y * np.sin(t))), t + a + np.pi / 2, 1.25, 0.14) for t in ring]
+    town.paint += [
+        corners(*(c + 9.15 * (x * np.cos(t) + y * np.sin(t))), t + a + np.pi / 2, 1.25, 0.14) for t in ring
+    ]
     used = unary_union(block.taken)
     for u in np.arange(-block.long / 2 + 12, block.long / 2, 19.0):
         for v in (-block.short / 2 + 20, block.short / 2 - 20):

@@ -22,8 +22,8 @@ OCCLUDED_BELOW = 0.4
 def truth_boxes(vehicles: list[Vehicle], visible: np.ndarray, size: int, gsd: float) -> list[dict]:
     """Return one record per vehicle in the picture: class, box in pixel edges, occluded.
 
-    The box bounds the body without mirrors and shadow, clipped to the picture. A vehicle is occluded where less
-    than 40 % of it shows from above or where less than 40 % of its box lies in the picture.
+    The box bounds the body without mirrors and shadow, clipped to the picture. A vehicle is occluded
+    where less than 40 % of it shows from above or lies in the picture.
     """
     records = []
     for vehicle, share in zip(vehicles, visible, strict=True):
@@ -39,7 +39,9 @@ def truth_boxes(vehicles: list[Vehicle], visible: np.ndarray, size: int, gsd: fl
     return records
 
 
-def write_geotiff(path: Path, image: np.ndarray, gsd: float, origin: tuple[float, float], quality: int = 85) -> None:
+def write_geotiff(
+    path: Path, image: np.ndarray, gsd: float, origin: tuple[float, float], quality: int = 85
+) -> None:
     """Write an (H, W, 3) uint8 picture as a cloud-optimised GeoTIFF with JPEG in YCbCr."""
     h, w, _ = image.shape
     with rasterio.open(
@@ -71,7 +73,9 @@ def write_truth(path: Path, records: list[dict], gsd: float, origin: tuple[float
         geometry = {"type": "Polygon", "coordinates": [ring]}
         features.append({"type": "Feature", "id": number, "properties": properties, "geometry": geometry})
     lines = ",\n".join(json.dumps(f, separators=(",", ":")) for f in features)
-    path.write_text(f'{{"type":"FeatureCollection","name":"{path.stem}","features":[\n{lines}\n]}}\n', encoding="utf-8")
+    path.write_text(
+        f'{{"type":"FeatureCollection","name":"{path.stem}","features":[\n{lines}\n]}}\n', encoding="utf-8"
+    )
 
 
 def write_coco(folder: Path, name: str, image: np.ndarray, records: list[dict], gsd: float) -> None:
@@ -96,7 +100,13 @@ def write_coco(folder: Path, name: str, image: np.ndarray, records: list[dict], 
         bbox = [x0, y0, round(x1 - x0, 3), round(y1 - y0, 3)]
         area = round(bbox[2] * bbox[3], 3)
         category = CLASSES.index(record["class"]) + 1
-        annotation = {"id": next_id + k, "image_id": image_id, "category_id": category, "bbox": bbox, "area": area}
+        annotation = {
+            "id": next_id + k,
+            "image_id": image_id,
+            "category_id": category,
+            "bbox": bbox,
+            "area": area,
+        }
         data["annotations"].append(annotation | {"iscrowd": int(record["occluded"])})
     Image.fromarray(image).save(folder / file_name)
     index.write_text(json.dumps(data), encoding="utf-8")

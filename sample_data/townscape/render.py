@@ -63,7 +63,12 @@ class Painter:
             self.gsd / k, self.bank,
         )  # fmt: skip
         core = slice(top * k, (top + h) * k), slice(left * k, (left + w) * k)
-        extent = box(canvas.x0, canvas.y0, canvas.x0 + (w + left + right) * self.gsd, canvas.y0 + (h + top + bottom) * self.gsd)
+        extent = box(
+            canvas.x0,
+            canvas.y0,
+            canvas.x0 + (w + left + right) * self.gsd,
+            canvas.y0 + (h + top + bottom) * self.gsd,
+        )
         self._ground(canvas, extent)
         self._objects(canvas, extent, core)
         radiance = illuminate(canvas, self.sun, TALLEST)
@@ -75,7 +80,7 @@ class Painter:
         surfaces.paint_ground(canvas, Ground(extent, "garden"))
         clip = extent.buffer(2)
         surfaces.paint_ground(canvas, Ground(net.bank.intersection(clip), "verge", 0.95))
-        surfaces.paint_ground(canvas, Ground(net.water.buffer(1.3).intersection(clip), "soil", 0.75), -0.3)
+        surfaces.paint_ground(canvas, Ground(net.water.buffer(0.45).intersection(clip), "mud"), -0.3)
         surfaces.paint_ground(canvas, Ground(net.water.intersection(clip), "water"))
         for ground in town.grounds:
             surfaces.paint_ground(canvas, ground)
@@ -84,13 +89,15 @@ class Painter:
             surfaces.paint_ground(canvas, Ground(net.rail.buffer(-2.2).intersection(clip), "ballast"), 0.25)
             wood = canvas.polygons(self.sleepers)
             everything = slice(0, canvas.height_px), slice(0, canvas.width)
-            canvas.tint(everything, wood * np.float32(0.75), linear((112, 100, 90)))
+            canvas.tint(everything, wood * np.clip(0.42 + 0.15 * canvas.mid, 0.1, 0.8), linear((100, 94, 90)))
             for bed in self.beds:
                 hit = canvas.mask(bed.intersection(clip))
                 if hit is not None:
-                    canvas.put(hit[0], hit[1], linear((150, 132, 120)), 0.45, 0.1)
+                    canvas.put(hit[0], hit[1], linear((178, 168, 158)), 0.45, 0.2)
         surfaces.paint_ground(canvas, Ground(net.corridor.intersection(clip), "paving"), 0.12)
-        surfaces.paint_ground(canvas, Ground(net.surface.buffer(0.16).intersection(clip), "concrete", 1.05), 0.12)
+        surfaces.paint_ground(
+            canvas, Ground(net.surface.buffer(0.16).intersection(clip), "concrete", 1.05), 0.12
+        )
         surfaces.paint_ground(canvas, Ground(net.surface.intersection(clip), "asphalt"))
         for road in net.roads:
             shape = road.line.buffer(road.width / 2, cap_style="flat")
@@ -119,5 +126,5 @@ class Painter:
         self.visible += np.bincount(canvas.owner[core].ravel(), minlength=len(self.visible))
 
     def visible_share(self) -> np.ndarray:
-        """Return the visible share of every vehicle's painted samples, float64 (N,); 0 outside the picture."""
+        """Return the share of every vehicle that is visible, float64 (N,); 0 outside the picture."""
         return (self.visible / np.maximum(self.painted, 1))[1:]

@@ -1,10 +1,9 @@
-"""The street net: two arterials with a roundabout, recursive splits, a river, a railway, and their markings."""
+"""The street net: arterials with a roundabout, recursive splits, river, railway, and the markings."""
 
 from __future__ import annotations
 
 import numpy as np
-from shapely import affinity
-from shapely.geometry import LineString, MultiLineString, Point, Polygon, box
+from shapely.geometry import LineString, Point, Polygon, box
 from shapely.geometry.base import BaseGeometry
 from shapely.ops import split, substring, unary_union
 
@@ -47,7 +46,7 @@ def _through(x: float, y: float, angle: float, reach: float = 3000.0) -> LineStr
 
 
 def _subdivide(polygon: Polygon, depth: int, rng: np.random.Generator, out: list) -> None:
-    target = rng.choice([7000.0, 10000.0, 16000.0, 22000.0], p=[0.35, 0.3, 0.22, 0.13])
+    target = rng.choice([7000.0, 10000.0, 15000.0, 20000.0], p=[0.3, 0.35, 0.25, 0.1])
     frame = np.asarray(polygon.minimum_rotated_rectangle.exterior.coords)
     edges = np.diff(frame[:3], axis=0)
     lengths = np.hypot(*edges.T)
@@ -69,7 +68,25 @@ def _make_road(line: LineString, depth: int, rng: np.random.Generator) -> Road:
         return Road(line, 13.6, "arterial", tone, 4.6)
     if depth < 2:
         return Road(line, 9.2, "collector", tone, 2.6, ((1,), (-1,), (1, -1))[rng.integers(3)])
-    return Road(line, float(rng.uniform(6.6, 7.6)), "street", tone, 1.9, ((1,), (-1,), (1, -1))[rng.integers(3)])
+    return Road(
+        line, float(rng.uniform(6.6, 7.6)), "street", tone, 1.9, ((1,), (-1,), (1, -1))[rng.integers(3)]
+    )
+
+
+def _river(line: LineString, half: float, rng: np.random.Generator) -> Polygon:
+    """Water of uneven width along a line: the banks wander by a metre or two."""
+    p = np.asarray(line.segmentize(1.5).coords)
+    t = np.gradient(p, axis=0)
+    normal = np.stack([-t[:, 1], t[:, 0]], axis=1) / np.maximum(np.hypot(*t.T), 1e-9)[:, None]
+    along = np.arange(len(p)) * 1.0
+    sides = []
+    for sign in (1, -1):
+        bays = sum(
+            np.interp(along, along[::step], rng.normal(0, size, len(along[::step])))
+            for step, size in ((24, 1.1), (7, 0.5), (2, 0.22))
+        )
+        sides.append(p + sign * normal * (half + bays)[:, None])
+    return Polygon(np.concatenate([sides[0], sides[1][::-1]])).buffer(0)
 
 
 class Net:
@@ -120,11 +137,13 @@ class Net:
             course = p + t[:, None] * (np.cos(angle), np.sin(angle)) + wave[:, None] * normal
             line = warp(LineString(course))
             width = rng.uniform(13, 24)
-            self.water = line.buffer(width / 2)
-            self.bank = line.buffer(width / 2 + rng.uniform(8, 14))
+            self.water = _river(line, width / 2, rng)
+            self.bank = line.buffer(width / 2 + rng.uniform(8, 14)).union(self.water.buffer(3))
         if extent > 150 and rng.random() < 0.75:
             p = centre - normal * side * extent * rng.uniform(0.30, 0.44)
-            self.rail_line = warp(_through(*p, angle + rng.uniform(-0.2, 0.2)).intersection(self.domain.buffer(100)))
+            self.rail_line = warp(
+                _through(*p, angle + rng.uniform(-0.2, 0.2)).intersection(self.domain.buffer(100))
+            )
             self.rail = self.rail_line.buffer(7.5)
 
     def _build(self, cuts, warp: Warp, rng) -> None:
@@ -136,16 +155,16 @@ class Net:
             bent = warp(line).intersection(self.domain)
             kept = bent.difference(hub) if depth < 0 else bent.difference(barrier.union(hub.buffer(15)))
             self.roads += [_make_road(p, depth, rng) for p in lines_of(kept, 25)]
-        ring = Point(x, y).buffer(outer, quad_segs=24).difference(Point(x, y).buffer(inner, quad_segs=24))
         shapes = [r.line.buffer(r.width / 2, cap_style="flat") for r in self.roads]
         joined = unary_union([*shapes, hub.buffer(0.5)])
         self.surface = joined.buffer(5.5).buffer(-5.5).difference(Point(x, y).buffer(inner))
         wide = [r.line.buffer(r.width / 2 + r.sidewalk, cap_style="flat") for r in self.roads]
         corridor = unary_union([*wide, hub.buffer(4.5)])
         self.corridor = corridor.buffer(3.0).buffer(-3.0).union(self.surface.buffer(1.6))
-        self.ring = ring
         for k, road in enumerate(self.roads):
-            others = unary_union([s.buffer(2.2) for j, s in enumerate(shapes) if j != k and s.intersects(shapes[k])])
+            others = unary_union(
+                [s.buffer(2.2) for j, s in enumerate(shapes) if j != k and s.intersects(shapes[k])]
+            )
             road.pieces = lines_of(road.line.difference(others.union(hub.buffer(3))), 18)
         rest = self.domain.difference(unary_union([self.corridor, self.bank, self.rail]))
         self.blocks = [p.buffer(0) for p in polygons_of(rest, 150)]
@@ -183,7 +202,10 @@ def _junction_paint(town: Town, road: Road, piece: LineString, rng: np.random.Ge
         if not box(0, 0, town.extent, town.extent).buffer(20).contains(piece.interpolate(d)):
             continue
         sign = 1 if at_end else -1
-        zebra = piece.length > 30 and rng.random() < {"arterial": 0.7, "collector": 0.5, "street": 0.12}[road.kind]
+        zebra = (
+            piece.length > 30
+            and rng.random() < {"arterial": 0.7, "collector": 0.5, "street": 0.12}[road.kind]
+        )
         if zebra:
             inward = piece.length - 2.5 if at_end else 2.5
             for across in np.arange(-road.width / 2 + 0.5, road.width / 2 - 0.3, 1.0):
@@ -196,7 +218,9 @@ def _junction_paint(town: Town, road: Road, piece: LineString, rng: np.random.Ge
         if road.kind == "arterial" and piece.length > 50:
             for lane, turn in ((1.7, -1), (5.0, int(rng.integers(0, 2)))):
                 for back in (11.0, 24.0):
-                    p, a = offset_points(piece, np.array([piece.length - back if at_end else back]), sign * lane)
+                    p, a = offset_points(
+                        piece, np.array([piece.length - back if at_end else back]), sign * lane
+                    )
                     town.paint += _arrow(*p[0], a[0] + (0 if at_end else np.pi), turn * 1)
 
 
@@ -228,7 +252,9 @@ def mark_roads(town: Town, net: Net, rng: np.random.Generator) -> None:
         if k % 2:
             a = k * np.pi / 18
             town.paint.append(corners(x + outer * np.cos(a), y + outer * np.sin(a), a + np.pi / 2, 1.5, 0.25))
-    town.overlays.append(Ground(Point(x, y).buffer(inner + 2.2).difference(Point(x, y).buffer(inner)), "cobble"))
+    town.overlays.append(
+        Ground(Point(x, y).buffer(inner + 2.2).difference(Point(x, y).buffer(inner)), "cobble")
+    )
 
 
 def _wear(town: Town, road: Road, rng: np.random.Generator) -> None:
@@ -245,12 +271,16 @@ def _wear(town: Town, road: Road, rng: np.random.Generator) -> None:
         p, a = offset_points(road.line, np.array([d]), rng.uniform(-0.4, 0.4) * road.width)
         kind = rng.choice(["patch", "patch", "manhole", "manhole", "trench", "crack", "crack", "crack"])
         if kind == "patch":
-            shape = Polygon(corners(*p[0], a[0] + rng.normal(0, 0.03), rng.uniform(1.2, 7), rng.uniform(0.8, 2.6)))
+            shape = Polygon(
+                corners(*p[0], a[0] + rng.normal(0, 0.03), rng.uniform(1.2, 7), rng.uniform(0.8, 2.6))
+            )
             town.overlays.append(Ground(shape, "patch", float(rng.uniform(0.72, 1.25))))
         elif kind == "trench":
             line = substring(road.line, d, min(road.line.length, d + rng.uniform(10, 50)))
             for part in lines_of(line.offset_curve(rng.uniform(-0.35, 0.35) * road.width)):
-                town.overlays.append(Ground(part.buffer(0.45, cap_style="flat"), "patch", float(rng.uniform(0.75, 1.1))))
+                town.overlays.append(
+                    Ground(part.buffer(0.45, cap_style="flat"), "patch", float(rng.uniform(0.75, 1.1)))
+                )
         elif kind == "manhole":
             town.overlays.append(Ground(Point(p[0]).buffer(0.36), "manhole"))
         else:
@@ -264,15 +294,10 @@ def rails(net: Net) -> tuple[list[BaseGeometry], list[np.ndarray]]:
     """Return the beds of the two tracks and the sleepers of the railway."""
     beds: list[BaseGeometry] = []
     sleepers: list[np.ndarray] = []
-    for line in lines_of(net.rail_line if not isinstance(net.rail_line, MultiLineString) else net.rail_line):
+    for line in lines_of(net.rail_line):
         for track in (-2.1, 2.1):
             p, a = offset_points(line, np.arange(0, line.length, 0.62), track)
             sleepers += [corners(*q, b + np.pi / 2, 2.5, 0.24) for q, b in zip(p, a, strict=True)]
             for gauge in (-0.75, 0.75):
-                beds += [q.buffer(0.06) for q in lines_of(line.offset_curve(track + gauge))]
+                beds += [q.buffer(0.08) for q in lines_of(line.offset_curve(track + gauge))]
     return beds, sleepers
-
-
-def shifted(geometry: BaseGeometry, dx: float, dy: float) -> BaseGeometry:
-    """Move a geometry."""
-    return affinity.translate(geometry, dx, dy)

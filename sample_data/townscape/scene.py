@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+from shapely.ops import substring
 
 from . import blocks, roads, traffic
 from .camera import photograph
 from .light import Sun
 from .noise import NoiseBank
 from .output import truth_boxes
-from .plan import Ground, Hedge, Item, Town
+from .plan import Hedge, Item, Town
 from .render import Painter
 from .roads import Net, offset_points
 
@@ -24,9 +25,6 @@ def lay_out(seed: int, extent: float) -> tuple[Town, Net]:
     _street_trees(town, net, rng)
     _shores(town, net, rng)
     traffic.drive(town, net, rng)
-    x, y, inner, _ = net.roundabout
-    town.grounds.append(Ground(net.surface.buffer(0), "asphalt"))
-    del town.grounds[-1]
     return town, net
 
 
@@ -55,11 +53,24 @@ def _street_trees(town: Town, net: Net, rng: np.random.Generator) -> None:
 def _shores(town: Town, net: Net, rng: np.random.Generator) -> None:
     """Trees and bushes along water and rails, railings on bridges."""
     keep_off = net.corridor.buffer(1.5)
-    for strip, wet in ((net.bank.difference(net.water.buffer(1.0)), 1), (net.rail.difference(net.rail.buffer(-1.6)), 0)):
+    for strip, wet in (
+        (net.bank.difference(net.water.buffer(1.0)), 1),
+        (net.rail.difference(net.rail.buffer(-1.6)), 0),
+    ):
         strip = strip.intersection(net.domain).difference(keep_off)
         for x, y in blocks.points_in(strip, int(strip.area / (55 if wet else 30)), rng):
             radius = float(rng.uniform(0.6, 3.4) if wet else rng.uniform(0.4, 1.3))
             blocks.plant(town, x, y, rng, radius, 0.05)
+    for shore in roads.polygons_of(net.water.intersection(net.domain)):
+        d = 0.0
+        while d < shore.exterior.length - 12:
+            reach = rng.uniform(2, 12)
+            if rng.random() < 0.35:
+                reeds = (
+                    substring(shore.exterior, d, d + reach).buffer(rng.uniform(0.4, 1.1)).difference(keep_off)
+                )
+                town.hedges.append(Hedge(reeds, float(rng.uniform(0.3, 1.0)), "reeds"))
+            d += reach
     for road in net.roads:
         over = road.line.intersection(net.water.buffer(3))
         for part in roads.lines_of(over, 4):

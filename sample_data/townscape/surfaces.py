@@ -9,14 +9,15 @@ from .plan import Ground
 
 # name: display colour, then relative strength of fine, mid and broad noise (in linear light).
 MATERIALS: dict[str, tuple[tuple[float, float, float], float, float, float]] = {
-    "asphalt": ((128, 127, 126), 0.10, 0.07, 0.10),
+    "asphalt": ((128, 127, 126), 0.10, 0.05, 0.10),
     "asphalt_old": ((142, 140, 136), 0.11, 0.10, 0.10),
     "concrete": ((160, 156, 148), 0.07, 0.08, 0.10),
     "paving": ((163, 156, 148), 0.10, 0.07, 0.08),
     "cobble": ((126, 120, 116), 0.20, 0.08, 0.05),
     "gravel": ((166, 154, 134), 0.16, 0.10, 0.08),
-    "ballast": ((124, 112, 102), 0.26, 0.10, 0.10),
+    "ballast": ((132, 124, 116), 0.24, 0.10, 0.10),
     "soil": ((152, 130, 104), 0.14, 0.20, 0.16),
+    "mud": ((98, 92, 70), 0.18, 0.22, 0.12),
     "tartan": ((150, 88, 72), 0.05, 0.04, 0.06),
     "clay": ((170, 106, 80), 0.06, 0.07, 0.08),
 }
@@ -28,7 +29,11 @@ EARTH = linear((124, 108, 82))
 
 def _mix(a: np.ndarray, b: np.ndarray, t: np.ndarray) -> np.ndarray:
     t = np.clip(t, 0, 1)[None]
-    return a.reshape(3, -1, 1) * (1 - t) + b.reshape(3, -1, 1) * t if a.ndim == 1 else a * (1 - t) + b.reshape(3, 1, 1) * t
+    return (
+        a.reshape(3, -1, 1) * (1 - t) + b.reshape(3, -1, 1) * t
+        if a.ndim == 1
+        else a * (1 - t) + b.reshape(3, 1, 1) * t
+    )
 
 
 def _plants(canvas: Canvas, sl: Slices, dry: float, patchy: float, rough: float) -> np.ndarray:
@@ -44,25 +49,33 @@ def material(canvas: Canvas, sl: Slices, ground: Ground) -> tuple[np.ndarray, fl
     """Return the linear albedo (3, H, W), height and gloss of a ground material in a window."""
     name = ground.material
     fine, mid, broad = canvas.fine[sl], canvas.mid[sl], canvas.broad[sl]
-    if name in ("lawn", "garden", "forest", "wasteland", "verge", "pitch"):
+    if name in ("lawn", "garden", "forest", "wasteland", "verge", "pitch", "meadow"):
         dry, patchy, rough = {
             "lawn": (0.22, 0.5, 0.12),
             "garden": (0.28, 1.0, 0.2),
             "forest": (0.1, 1.0, 0.3),
             "wasteland": (0.5, 1.4, 0.24),
             "verge": (0.4, 0.9, 0.18),
+            "meadow": (0.62, 0.9, 0.16),
             "pitch": (0.12, 0.25, 0.08),
         }[name]
         colour = _plants(canvas, sl, dry, patchy, rough)
         if name == "pitch":
-            x = canvas.xs[sl[1]][None, :] * np.cos(ground.angle) + canvas.ys[sl[0]][:, None] * np.sin(ground.angle)
+            x = canvas.xs[sl[1]][None, :] * np.cos(ground.angle) + canvas.ys[sl[0]][:, None] * np.sin(
+                ground.angle
+            )
             colour = colour * (1 + 0.07 * np.sign(np.sin(x * np.pi / 5.5)))[None].astype(np.float32)
         return colour * ground.tone * (0.55 if name == "forest" else 1.0), 0.0, 0.0
     if name == "water":
-        base = linear((62, 76, 66)).reshape(3, 1, 1) * np.exp(0.10 * broad + 0.06 * mid)[None]
-        return base.astype(np.float32), -0.8, 0.5
+        base = (
+            linear((66, 78, 66)).reshape(3, 1, 1)
+            * np.exp(0.14 * broad + 0.05 * mid + 0.05 * canvas.mid2[sl])[None]
+        )
+        return base.astype(np.float32), -0.8, 0.45
     rgb, f, m, b = MATERIALS[name]
-    colour = linear(rgb).reshape(3, 1, 1) * np.exp(f * fine + m * mid + b * broad)[None] * np.float32(ground.tone)
+    colour = (
+        linear(rgb).reshape(3, 1, 1) * np.exp(f * fine + m * mid + b * broad)[None] * np.float32(ground.tone)
+    )
     warm = 0.03 * canvas.mid2[sl] + 0.03 * canvas.broad2[sl]
     colour[0] *= 1 + warm
     colour[2] *= 1 - warm

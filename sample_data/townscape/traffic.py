@@ -65,14 +65,14 @@ def drive(town: Town, net: Net, rng: np.random.Generator) -> None:
     """Put moving vehicles on the lanes and parked ones along the kerbs."""
     for road in net.roads:
         lanes = {"arterial": (1.75, 5.05), "collector": (1.6,), "street": (1.3,)}[road.kind]
-        mean_gap = {"arterial": 34.0, "collector": 60.0, "street": 150.0}[road.kind]
+        mean_gap = {"arterial": 48.0, "collector": 90.0, "street": 260.0}[road.kind]
         for piece in road.pieces:
             for lane in lanes:
                 for sign in (1, -1):
                     d = rng.exponential(mean_gap)
                     while d < piece.length:
                         p, a = offset_points(piece, np.array([d]), sign * (lane + rng.normal(0, 0.15)))
-                        label = any_label(rng, 0.1, 0.05, 0.035 if road.kind != "street" else 0.0)
+                        label = any_label(rng, 0.1, 0.07, 0.07 if road.kind != "street" else 0.0)
                         heading = a[0] + (0 if sign > 0 else np.pi) + rng.normal(0, 0.02)
                         town.park(make_vehicle(label, *p[0], heading, rng), 0.4)
                         d += 7.5 + rng.exponential(mean_gap)
@@ -95,13 +95,13 @@ def _queue(town: Town, piece, lane: float, sign: int, rng: np.random.Generator) 
             return
         at = piece.length - d if sign > 0 else d
         p, a = offset_points(piece, np.array([at]), sign * (lane + rng.normal(0, 0.12)))
-        vehicle = make_vehicle(any_label(rng, 0.1, 0.03, 0.02), *p[0], a[0] + (0 if sign > 0 else np.pi), rng)
+        vehicle = make_vehicle(any_label(rng, 0.1, 0.05, 0.03), *p[0], a[0] + (0 if sign > 0 else np.pi), rng)
         town.park(vehicle, 0.3)
         d += vehicle.length + rng.uniform(1.2, 3.0)
 
 
 def _kerb(town: Town, road, piece, side: int, rng: np.random.Generator) -> None:
-    fill = rng.uniform(0.15, 0.62) if road.kind == "street" else rng.uniform(0.3, 0.75)
+    fill = rng.uniform(0.03, 0.3) if road.kind == "street" else rng.uniform(0.1, 0.5)
     d = 9.0
     while d < piece.length - 9.0:
         if rng.random() < fill:

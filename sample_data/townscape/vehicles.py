@@ -10,13 +10,33 @@ from .plan import Vehicle
 GLASS = linear((38, 44, 50))
 RUBBER = linear((34, 34, 35))
 
-# Along the body from rear (-0.5) to front (0.5), as shares of the length: knots of the roof line (height in m),
-# windscreen and rear window spans.
+# Along the body from rear (-0.5) to front (0.5), as shares of the length: knots of the roof line (height
+# in m), windscreen and rear window spans.
 CARS = {
-    "hatch": ([-0.5, -0.47, -0.38, -0.30, 0.08, 0.25, 0.44, 0.5], [0.7, 0.98, 1.25, 1.47, 1.46, 1.0, 0.84, 0.6], (0.09, 0.24), (-0.455, -0.35)),
-    "sedan": ([-0.5, -0.47, -0.34, -0.20, 0.06, 0.22, 0.44, 0.5], [0.7, 0.96, 1.02, 1.43, 1.43, 0.98, 0.80, 0.6], (0.07, 0.215), (-0.335, -0.21)),
-    "estate": ([-0.5, -0.48, -0.42, -0.36, 0.07, 0.23, 0.44, 0.5], [0.7, 1.0, 1.3, 1.47, 1.46, 0.98, 0.82, 0.6], (0.08, 0.22), (-0.47, -0.40)),
-    "suv": ([-0.5, -0.48, -0.42, -0.35, 0.08, 0.23, 0.45, 0.5], [0.8, 1.1, 1.45, 1.68, 1.67, 1.14, 1.0, 0.7], (0.09, 0.22), (-0.465, -0.39)),
+    "hatch": (
+        [-0.5, -0.47, -0.38, -0.30, 0.08, 0.25, 0.44, 0.5],
+        [0.7, 0.98, 1.25, 1.47, 1.46, 1.0, 0.84, 0.6],
+        (0.09, 0.24),
+        (-0.455, -0.35),
+    ),
+    "sedan": (
+        [-0.5, -0.47, -0.34, -0.20, 0.06, 0.22, 0.44, 0.5],
+        [0.7, 0.96, 1.02, 1.43, 1.43, 0.98, 0.80, 0.6],
+        (0.07, 0.215),
+        (-0.335, -0.21),
+    ),
+    "estate": (
+        [-0.5, -0.48, -0.42, -0.36, 0.07, 0.23, 0.44, 0.5],
+        [0.7, 1.0, 1.3, 1.47, 1.46, 0.98, 0.82, 0.6],
+        (0.08, 0.22),
+        (-0.47, -0.40),
+    ),
+    "suv": (
+        [-0.5, -0.48, -0.42, -0.35, 0.08, 0.23, 0.45, 0.5],
+        [0.8, 1.1, 1.45, 1.68, 1.67, 1.14, 1.0, 0.7],
+        (0.09, 0.22),
+        (-0.465, -0.39),
+    ),
 }
 
 
@@ -37,8 +57,12 @@ def outline(vehicle: Vehicle) -> np.ndarray:
     """Return the outline of the body without mirrors, ground metres, float64 (N, 2)."""
     a, b, r = vehicle.length / 2, vehicle.width / 2, _corner(vehicle)
     t = np.linspace(0, np.pi / 2, 9)
-    u = np.concatenate([a - r + r * np.cos(t), -a + r - r * np.sin(t), -a + r - r * np.cos(t), a - r + r * np.sin(t)])
-    v = np.concatenate([b - r + r * np.sin(t), b - r + r * np.cos(t), -b + r - r * np.sin(t), -b + r - r * np.cos(t)])
+    u = np.concatenate(
+        [a - r + r * np.cos(t), -a + r - r * np.sin(t), -a + r - r * np.cos(t), a - r + r * np.sin(t)]
+    )
+    v = np.concatenate(
+        [b - r + r * np.sin(t), b - r + r * np.cos(t), -b + r - r * np.sin(t), -b + r - r * np.cos(t)]
+    )
     middle = np.linspace(-0.4, 0.4, 17) * vehicle.length
     u, v = np.concatenate([u, middle, middle]), np.concatenate([v, np.full(17, b), np.full(17, -b)])
     v = v * _taper(u / vehicle.length, vehicle.label)
@@ -99,7 +123,11 @@ def _mirrors(body: _Body) -> None:
     vehicle, canvas = body.vehicle, body.canvas
     at = {"car": 0.16, "van": 0.30, "truck": 0.42, "bus": 0.5}[vehicle.label]
     out = body.q * vehicle.width / 2
-    span = (np.abs(body.s - at) * vehicle.length < 0.12) & (out > vehicle.width / 2 - 0.05) & (out < vehicle.width / 2 + 0.2)
+    span = (
+        (np.abs(body.s - at) * vehicle.length < 0.12)
+        & (out > vehicle.width / 2 - 0.05)
+        & (out < vehicle.width / 2 + 0.2)
+    )
     colour = linear(vehicle.colour) if vehicle.label == "car" else RUBBER
     canvas.put(body.sl, span & ~body.mask, colour, 1.0, 0.2)
 
@@ -126,7 +154,12 @@ def _car(body: _Body) -> np.ndarray:
     screen = (s > front[0]) & (s < front[1] - 0.02 * q**2) & (q < 0.70 + 0.14 * t)
     t = np.clip((rear[1] - s) / (rear[1] - rear[0]), 0, 1)
     back = (s < rear[1]) & (s > rear[0] + 0.012 * q**2) & (q < 0.66 + 0.12 * t)
-    sides = (s > rear[0] * 0.92) & (s < front[0] + 0.10) & (q > 0.745 + 0.06 * np.clip((s - roof_hi) / 0.1, 0, 1)) & (q < 0.88)
+    sides = (
+        (s > rear[0] * 0.92)
+        & (s < front[0] + 0.10)
+        & (q > 0.745 + 0.06 * np.clip((s - roof_hi) / 0.1, 0, 1))
+        & (q < 0.88)
+    )
     sides &= np.abs(s - (roof_lo + roof_hi) / 2 - 0.02) > 0.008
     body.fill(screen | back | sides, GLASS, 1.0)
     if body.rng.random() < 0.16:
@@ -142,8 +175,10 @@ def _car(body: _Body) -> np.ndarray:
 
 
 def _van(body: _Body) -> np.ndarray:
-    vehicle, s, q, u = body.vehicle, body.s, body.q, body.u
-    ridge = np.interp(s, [-0.5, -0.485, 0.26, 0.38, 0.47, 0.5], [1.9, 2.3, 2.3, 1.45, 1.1, 0.7]).astype(np.float32)
+    s, q, u = body.s, body.q, body.u
+    ridge = np.interp(s, [-0.5, -0.485, 0.26, 0.38, 0.47, 0.5], [1.9, 2.3, 2.3, 1.45, 1.1, 0.7]).astype(
+        np.float32
+    )
     z = np.minimum(ridge, 1.35 + (ridge - 1.35) * np.clip((0.985 - q) / 0.14, 0, 1))
     z = body.rim(z, 0.2, 0.4)
     t = np.clip((s - 0.27) / 0.11, 0, 1)
@@ -168,7 +203,10 @@ def _bus(body: _Body) -> np.ndarray:
     body.fill((q < 0.86) & (np.abs(s) < 0.485), roof, 0.3)
     body.fill((q > 0.93) & (np.abs(s) < 0.47) & (np.abs(np.sin(u * np.pi / 1.5)) > 0.12), GLASS, 0.9)
     body.fill((s > 0.480) & (s < 0.494) & (q < 0.9), GLASS, 1.0)
-    for centre, long, half in ((body.rng.uniform(0.1, 0.3), 0.09, 0.5), (body.rng.uniform(-0.38, -0.15), 0.13, 0.55)):
+    for centre, long, half in (
+        (body.rng.uniform(0.1, 0.3), 0.09, 0.5),
+        (body.rng.uniform(-0.38, -0.15), 0.13, 0.55),
+    ):
         unit = (np.abs(s - centre) < long) & (q < half)
         z = z + 0.25 * unit
         body.fill(unit, linear((176, 178, 178)), 0.15)
@@ -204,7 +242,14 @@ def _truck(body: _Body) -> np.ndarray:
             body.fill(load, linear((tone, tone * 0.95, tone * 0.88)), 0.0)
             z = np.where(load, body.rng.uniform(1.7, 2.6), z)
     else:
-        choices = [(222, 222, 220), (206, 206, 204), (170, 172, 172), (58, 86, 132), (112, 116, 120), (66, 98, 76)]
+        choices = [
+            (222, 222, 220),
+            (206, 206, 204),
+            (170, 172, 172),
+            (58, 86, 132),
+            (112, 116, 120),
+            (66, 98, 76),
+        ]
         rgb = np.array(choices[body.rng.integers(len(choices))], float) * body.rng.uniform(0.9, 1.05)
         body.fill(cargo, linear(rgb), 0.12 if vehicle.style == "tarp" else 0.3)
         z = np.where(cargo, 3.6 - 0.06 * q**2, z)

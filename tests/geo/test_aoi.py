@@ -44,9 +44,9 @@ def test_long_edges_bend():
         *FRAME.to_map(xs, np.full(5, 1500.0))
     )
     x, y = pyproj.Transformer.from_crs(WGS84, UTM, always_xy=True).transform(x, np.full(5, lat))
-    edge = np.stack(FRAME.to_pixel(x, y), axis=-1)
-    assert area.contains(edge - [0, 0.05])[1:4].all()
-    assert not area.contains(edge + [0, 0.05]).any()
+    edge, little = np.stack(FRAME.to_pixel(x, y), axis=-1), np.array([0, 0.05])
+    assert area.contains(edge - little)[1:4].all()
+    assert not area.contains(edge + little).any()
 
 
 def test_own_coordinates_need_no_crs():

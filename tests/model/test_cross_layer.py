@@ -8,7 +8,7 @@ from nssa_gis.model.cross_layer import CrossLayerChannelAttention, fold_channels
 
 def unfold_reference(x, ratio):
     """CFPT's overlapped channel windows by unfold along the channel axis."""
-    b, h, height, width = x.shape
+    b, h = x.shape[:2]
     parts = F.pixel_unshuffle(x, ratio) if ratio > 1 else x
     r2 = ratio * ratio
     size, pad = (r2 + 1, 1) if ratio > 1 else (1, 0)
@@ -46,7 +46,8 @@ def test_attention_equals_the_equations():
     for part in range(3):
         tokens.append(
             torch.cat(
-                [unfold_reference(t[:, part * 4 : part * 4 + 4], r) for t, r in zip(z, (4, 2, 1), strict=True)], 2
+                [unfold_reference(t[:, part * 4 : part * 4 + 4], r) for t, r in zip(z, (4, 2, 1), strict=True)],
+                2,
             )
         )
     q, k, v = tokens

@@ -36,7 +36,9 @@ def local_groups(height, width, s):
     for top in range(0, height, s):
         for left in range(0, width, s):
             rows, cols = torch.meshgrid(
-                torch.arange(top, min(top + s, height)), torch.arange(left, min(left + s, width)), indexing="ij"
+                torch.arange(top, min(top + s, height)),
+                torch.arange(left, min(left + s, width)),
+                indexing="ij",
             )
             yield rows.flatten(), cols.flatten(), ((rows - top) * s + cols - left).flatten()
 

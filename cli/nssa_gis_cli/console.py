@@ -1,0 +1,96 @@
+"""What a run shows: a bar, JSON lines, or warnings only; always on stderr."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
+from typing import Any
+
+import click
+
+Event = dict[str, Any]
+Show = Callable[[Event], None]
+
+
+class Interrupted(click.ClickException):
+    """The user stopped the run; the message says how to go on."""
+
+    exit_code = 130
+
+
+def fail(message: str, code: int, *, as_json: bool) -> None:
+    """Print the one line of an error."""
+    if as_json:
+        _json({"event": "error", "message": message, "exit_code": code})
+    else:
+        click.echo(f"nssa-gis: error: {message}", err=True)
+
+
+def wants_json(argv: Sequence[str]) -> bool:
+    """Whether ``--progress json`` is among the arguments (also if parsing them failed)."""
+    return "--progress=json" in argv or ("--progress", "json") in pairwise(argv)
+
+
+@contextlib.contextmanager
+def progress(mode: str) -> Iterator[Show]:
+    """Give the callable that shows events in a mode: ``auto``, ``bar``, ``json`` or ``none``."""
+    if mode == "json":
+        yield _json
+    elif mode == "bar" or (mode == "auto" and sys.stderr.isatty()):
+        with _bar() as show:
+            yield show
+    else:
+        yield _warnings_only
+
+
+def _json(event: Event) -> None:
+    # One write per line: lines of a run must not mix with those of another on the same terminal.
+    sys.stderr.write(json.dumps(event, ensure_ascii=False, allow_nan=False) + "\n")
+    sys.stderr.flush()
+
+
+def _warnings_only(event: Event) -> None:
+    if event["event"] == "warning":
+        click.echo(f"nssa-gis: warning: {event['message']}", err=True)
+
+
+@contextlib.contextmanager
+def _bar() -> Iterator[Show]:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total} {task.fields[unit]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        current: list[TaskID] = []
+
+        def begin(text: str, unit: str, total: int, done: int = 0) -> None:
+            for task in current:
+                bars.remove_task(task)
+            current[:] = [bars.add_task(text, total=total, completed=done, unit=unit, note="")]
+
+        def show(event: Event) -> None:
+            kind = event["event"]
+            if kind == "start":
+                prefix = f"[{event['number']}/{event['scenes']}] " if "number" in event else ""
+                bars.console.print(f"{prefix}{event['scene']}: {event['backend']}", style="dim", highlight=False)
+                begin("Looking", "tiles", event["tiles"], event["tiles_done"])
+            elif kind == "tile":
+                bars.update(current[0], completed=event["done"], note=f"{event['detections']} found")
+            elif kind == "merge":
+                if event["done"] <= 1 or bars.tasks[-1].fields["unit"] != "rows":
+                    begin("Writing", "rows", event["total"])
+                bars.update(current[0], completed=event["done"], note=f"{event['objects']} objects")
+            elif kind in ("warning", "error"):
+                bars.console.print(f"nssa-gis: {kind}: {event['message']}", markup=False, highlight=False)
+
+        yield show

@@ -1,0 +1,122 @@
+"""Accuracy of a written layer against a truth layer, in map units."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import numpy as np
+import pyogrio
+import shapely
+from numpy.typing import NDArray
+from pyogrio.errors import DataSourceError
+from pyproj import CRS, Transformer
+
+from nssa_gis.errors import NssaError
+
+
+@dataclass(frozen=True)
+class LayerScore:
+    """Counts and rates at one IoU.
+
+    Attributes
+    ----------
+    matched, found, truths : int
+        Pairs, detections that count, truths that count.
+    precision, recall, f1 : float
+        0 to 1; 0 where undefined.
+    """
+
+    matched: int
+    found: int
+    truths: int
+
+    @property
+    def precision(self) -> float:
+        """Share of detections that are true."""
+        return self.matched / self.found if self.found else 0.0
+
+    @property
+    def recall(self) -> float:
+        """Share of truths that were found."""
+        return self.matched / self.truths if self.truths else 0.0
+
+    @property
+    def f1(self) -> float:
+        """Harmonic mean of precision and recall."""
+        total = self.found + self.truths
+        return 2 * self.matched / total if total else 0.0
+
+
+def score_layer(
+    found: str | os.PathLike[str],
+    truth: str | os.PathLike[str],
+    iou: float = 0.5,
+    ignore: str | None = None,
+) -> LayerScore:
+    """Match a layer of detections with a layer of truths, one to one, whatever the classes.
+
+    Parameters
+    ----------
+    found : path
+        Polygons with a ``score``; better scores choose first (without the field all are equal).
+    truth : path
+        Polygons in any CRS; brought into the CRS of ``found``.
+    iou : float
+        Least intersection over union of a pair.
+    ignore : str, optional
+        A yes/no field of the truth: such objects need not be found, and finding them is no error.
+
+    Raises
+    ------
+    NssaError
+        A layer cannot be read.
+    """
+    boxes, scores, crs = _read(found, "score", None)
+    truths, marked, _ = _read(truth, ignore, crs)
+    skip = np.zeros(len(truths), bool) if ignore is None else marked.astype(bool)
+    pairs_f, pairs_t, values = _overlaps(boxes, truths, iou)
+    # detections by falling score, each taking its best free truth; true ones before ignorable ones
+    order = np.lexsort((-values, skip[pairs_t], -scores[pairs_f]))
+    partner = np.full(len(boxes), -1)
+    taken = np.zeros(len(truths), bool)
+    for f, t in zip(pairs_f[order], pairs_t[order], strict=True):
+        if partner[f] < 0 and not taken[t]:
+            partner[f], taken[t] = t, True
+    hit = partner >= 0
+    ignored = hit.copy()
+    ignored[hit] = skip[partner[hit]]
+    return LayerScore(int((hit & ~ignored).sum()), int((~ignored).sum()), int((~skip).sum()))
+
+
+def agreement(a: str | os.PathLike[str], b: str | os.PathLike[str], iou: float = 0.5) -> float:
+    """F1 of one layer against the other: 1 when both hold the same objects."""
+    return score_layer(a, b, iou).f1
+
+
+def _overlaps(
+    a: NDArray[np.object_], b: NDArray[np.object_], iou: float
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """All pairs with at least this IoU: indices into ``a`` and ``b``, and the IoU."""
+    i, j = shapely.STRtree(b).query(a, predicate="intersects")
+    shared = shapely.area(shapely.intersection(a[i], b[j]))
+    value = shared / np.maximum(shapely.area(a[i]) + shapely.area(b[j]) - shared, 1e-300)
+    good = value >= iou
+    return i[good], j[good], value[good]
+
+
+def _read(
+    path: str | os.PathLike[str], field: str | None, crs: str | None
+) -> tuple[NDArray[np.object_], NDArray[np.float64], str | None]:
+    """Polygons, one column (ones where absent) and the CRS; reprojected to ``crs`` where both are known."""
+    try:
+        meta, _, wkb, columns = pyogrio.raw.read(os.fspath(path), columns=[field] if field else [])
+    except (DataSourceError, OSError) as error:
+        raise NssaError(f"cannot read the layer {os.fspath(path)}: {error}") from None
+    polygons = shapely.from_wkb(wkb)
+    values = columns[0] if columns else np.ones(len(polygons))
+    own = meta["crs"]
+    if crs and own and CRS.from_user_input(own) != CRS.from_user_input(crs):
+        change = Transformer.from_crs(own, crs, always_xy=True)
+        polygons = shapely.transform(polygons, lambda p: np.column_stack(change.transform(p[:, 0], p[:, 1])))
+    return polygons, values, own

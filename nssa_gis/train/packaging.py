@@ -1,0 +1,70 @@
+"""From a finished training to a model package."""
+
+from __future__ import annotations
+
+import math
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from nssa_gis.evaluate.coco import Accuracy
+from nssa_gis.runtime.package import ModelInfo, save_package
+from nssa_gis.train.recipe import Recipe
+from nssa_gis.train.trainer import Trainer
+
+#: Default tile and overlap: the overlap is 32 m at 0.25 m per pixel, more than the longest vehicle.
+_TILE, _OVERLAP = 640, 128
+#: Without held-out images there is nothing to choose a threshold by.
+_FALLBACK_THRESHOLD = 0.3
+
+
+def package_of(trainer: Trainer, found: dict[str, Accuracy], version: str, path: Path) -> ModelInfo:
+    """Write the EMA weights with what was measured.
+
+    Parameters
+    ----------
+    trainer : Trainer
+        After :meth:`Trainer.run`.
+    found : dict of str to Accuracy
+        Validation per source and ``all``; the default threshold is where F1 over all is best.
+    version : str
+        Version of the model.
+    path : Path
+        The ``.safetensors`` file.
+    """
+    recipe = trainer.recipe
+    overall = found.get("all")
+    threshold = overall.threshold if overall and overall.f1 > 0 else _FALLBACK_THRESHOLD
+    info = ModelInfo(
+        name=recipe.name,
+        version=version,
+        network=trainer.model.config.to_dict(),
+        classes=tuple(recipe.classes),
+        gsd=recipe.gsd,
+        gsd_range=recipe.gsd_range,
+        tile=_TILE,
+        overlap=_OVERLAP,
+        score_threshold=round(threshold, 2),
+        licence=recipe.licence,
+        training_data=_sources(recipe),
+        metrics={
+            "val": {name: _figures(a) for name, a in found.items()},
+            "training": {"steps": trainer.step, "crops": trainer.step * trainer.options.batch},
+        },
+        created=date.today().isoformat(),
+    )
+    save_package(path, trainer.average.model.state_dict(), info)
+    return info
+
+
+def _sources(recipe: Recipe) -> str:
+    return "; ".join(
+        f"{s.name} (weight {s.weight:g}{', held out: ' + ' '.join(s.val_scenes) if s.val_scenes else ''})"
+        for s in recipe.sources
+    )
+
+
+def _figures(accuracy: Accuracy) -> dict[str, Any]:
+    values = {k: getattr(accuracy, k) for k in ("ap", "ap50", "ap75", "precision", "recall", "f1", "threshold")}
+    rounded = {k: None if math.isnan(v) else round(v, 4) for k, v in values.items()}
+    return {**rounded, "truths": accuracy.truths}

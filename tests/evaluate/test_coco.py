@@ -1,0 +1,82 @@
+import math
+
+import numpy as np
+import pytest
+
+from nssa_gis.detections import Detections
+from nssa_gis.evaluate.coco import ImageTruth, evaluate_boxes, in_ignore, match
+
+
+def truth(boxes, labels=None, ignore=()):
+    boxes = np.array(boxes, np.float32).reshape(-1, 4)
+    labels = np.zeros(len(boxes), np.int64) if labels is None else np.array(labels)
+    return ImageTruth(boxes, labels, np.array(ignore, np.float32).reshape(-1, 4))
+
+
+def found(boxes, scores, labels=0):
+    return Detections.from_columns(boxes, scores, labels)
+
+
+def test_perfect_detections():
+    t = truth([[0, 0, 10, 10], [20, 20, 28, 30]])
+    got = evaluate_boxes([t], [found(t.boxes, [0.9, 0.8])], 1)
+    assert (got.ap, got.ap50, got.precision, got.recall, got.f1) == pytest.approx((1, 1, 1, 1, 1))
+    assert got.threshold == pytest.approx(0.8)
+
+
+def test_two_equal_boxes_are_one_false_positive():
+    t = truth([[0, 0, 10, 10]])
+    d = found([[0, 0, 10, 10], [0, 0, 10, 10]], [0.9, 0.8])
+    assert match(t, d).tolist() == [True, False]
+    assert evaluate_boxes([t], [d], 1).precision == 1
+
+
+def test_absent_class_is_left_out_not_zero():
+    t = truth([[0, 0, 10, 10]])
+    assert evaluate_boxes([t], [found(t.boxes, [0.9])], 3).ap50 == 1
+
+
+def test_no_truth_is_nan_and_nothing_found_is_zero():
+    assert math.isnan(evaluate_boxes([truth([])], [Detections.empty()], 1).ap)
+    assert evaluate_boxes([truth([[0, 0, 10, 10]])], [Detections.empty()], 1).ap == 0
+
+
+def test_detections_in_ignore_areas_change_nothing():
+    t = truth([[0, 0, 10, 10]], ignore=[[50, 50, 100, 100]])
+    plain = found([[0, 0, 10, 10]], [0.5])
+    noisy = found([[0, 0, 10, 10], [60, 60, 70, 70], [44, 60, 56, 70]], [0.5, 0.9, 0.8])
+    assert in_ignore(noisy.boxes, t.ignore).tolist() == [False, True, True]
+    assert evaluate_boxes([t], [plain], 1) == evaluate_boxes([t], [noisy], 1)
+
+
+def test_hand_computed_average_precision():
+    """One of two objects found first, a false box second: precision 1 up to recall 0.5 (51 of 101 points)."""
+    t = truth([[0, 0, 10, 10], [20, 20, 30, 30]])
+    d = found([[0, 0, 10, 10], [50, 50, 60, 60]], [0.9, 0.8])
+    assert evaluate_boxes([t], [d], 1).ap50 == pytest.approx(51 / 101)
+
+
+def test_equals_pycocotools_on_random_data():
+    pycocotools = pytest.importorskip("pycocotools.coco")
+    from pycocotools.cocoeval import COCOeval
+
+    from nssa_gis.evaluate.coco import _coco_found, _coco_truth
+
+    rng = np.random.default_rng(0)
+    truths, dets = [], []
+    for _ in range(20):
+        corner = rng.uniform(0, 200, (15, 2))
+        boxes = np.concatenate((corner, corner + rng.uniform(5, 40, (15, 2))), 1)
+        truths.append(truth(boxes, rng.integers(0, 2, 15)))
+        jittered = np.concatenate((boxes + rng.normal(0, 2, boxes.shape), boxes[:5] + 60))
+        jittered[:, 2:] = np.maximum(jittered[:, 2:], jittered[:, :2] + 1)
+        dets.append(found(jittered, rng.random(20).round(3), np.concatenate((truths[-1].labels, [0, 1, 0, 1, 0]))))
+    got = evaluate_boxes(truths, dets, 2, max_detections=100)
+    gt = pycocotools.COCO()
+    gt.dataset = _coco_truth(truths, 2)
+    gt.createIndex()
+    run = COCOeval(gt, gt.loadRes(_coco_found(dets)), "bbox")
+    run.evaluate()
+    run.accumulate()
+    run.summarize()
+    assert (got.ap, got.ap50, got.ap75) == pytest.approx(tuple(run.stats[:3]), abs=1e-9)

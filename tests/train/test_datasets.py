@@ -1,0 +1,126 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import nssa_gis.train
+from nssa_gis.errors import NssaError, UsageError
+from nssa_gis.train.composite import CompositeCrops, _turn_boxes
+from nssa_gis.train.datasets import load_split
+from nssa_gis.train.recipe import load_recipe, recipe_of_folders
+
+SHARED = Path(__file__).parents[3] / "shared" / "data"
+
+
+def edit(folder, change):
+    path = folder / "instances.json"
+    table = json.loads(path.read_text())
+    change(table)
+    path.write_text(json.dumps(table))
+
+
+def recipe_for(folder, **kw):
+    return recipe_of_folders([folder], ["vehicle=car+truck"], kw.pop("gsd", 0.25), kw.pop("val", ["b"]), "toy")
+
+
+def test_split_by_scene(coco_folder):
+    recipe = recipe_for(coco_folder)
+    train, val = load_split(recipe, "train")[0], load_split(recipe, "val")[0]
+    assert {i.scene for i in train} == {"a"}
+    assert {i.scene for i in val} == {"b"}
+    assert len(train) == len(val) == 2
+    assert all((i.labels == 0).all() and len(i.boxes) == 4 for i in train)
+
+
+def test_fine_images_are_reduced_and_boxes_with_them(coco_folder):
+    edit(coco_folder, lambda t: [i.update(gsd_m=0.05) for i in t["images"]])
+    full = json.loads((coco_folder / "instances.json").read_text())["annotations"][0]["bbox"]
+    image = load_split(recipe_for(coco_folder), "train")[0][0]
+    assert image.pixels.shape[0] == pytest.approx(96 * 0.05 / 0.125, abs=1)
+    assert image.gsd == pytest.approx(0.125, rel=0.03)
+    assert image.boxes[0, 0] * image.gsd == pytest.approx(full[0] * 0.05, rel=1e-4)
+
+
+def test_crowd_unlabelled_and_foreign_categories(coco_folder):
+    def change(table):
+        table["annotations"][0]["iscrowd"] = 1
+        table["annotations"][1]["category_id"] = 7
+        table["images"][0]["not_exhaustive"] = ["truck"]
+
+    edit(coco_folder, change)
+    image = load_split(recipe_for(coco_folder), "train")[0][0]
+    assert len(image.boxes) == 2
+    assert len(image.ignore) == 1
+    assert image.unlabelled.tolist() == [True]
+    crop, labels = CompositeCrops([[image]], [1.0], 64, 0.25)[0]
+    assert crop.shape == (3, 64, 64)
+    assert (labels.ignore_class == 0).any(), "the piece must be blind for the class that is not labelled"
+
+
+def test_crops_are_repeatable_and_boxes_sit_on_their_objects(coco_folder):
+    recipe = recipe_for(coco_folder)
+    images = load_split(recipe, "train")
+    crops = CompositeCrops(images, [1.0], 128, 0.25, seed=5)
+    again = CompositeCrops(images, [1.0], 128, 0.25, seed=5)
+    contrast, seen = [], 0
+    for i in range(24):
+        pixels, labels = crops[i]
+        np.testing.assert_array_equal(pixels, again[i][0])
+        np.testing.assert_array_equal(labels.boxes, again[i][1].boxes)
+        seen += len(labels.boxes)
+        assert (labels.boxes >= 0).all()
+        assert (labels.boxes <= 128).all()
+        grey = pixels.mean(0)
+        mask = np.zeros((128, 128), bool)
+        for x0, y0, x1, y1 in labels.boxes.round().astype(int).tolist():
+            mask[y0:y1, x0:x1] = True
+        valid = pixels.max(0) > 0
+        if mask.any() and (valid & ~mask).any():
+            contrast.append(grey[mask].mean() - grey[valid & ~mask].mean())
+    assert seen > 24
+    assert np.mean(contrast) > 40
+
+
+@pytest.mark.parametrize("turn", range(4))
+@pytest.mark.parametrize("mirror", [False, True])
+def test_boxes_turn_with_the_pixels(turn, mirror):
+    pixels = np.zeros((20, 30), np.uint8)
+    pixels[4:9, 11:18] = 1
+    turned = np.rot90(pixels, turn)
+    turned = turned[:, ::-1] if mirror else turned
+    got = _turn_boxes(np.array([[11, 4, 18, 9]], np.float32), 30, 20, turn, mirror, turned.shape[1])[0]
+    ys, xs = np.nonzero(turned)
+    assert got.tolist() == [xs.min(), ys.min(), xs.max() + 1, ys.max() + 1]
+
+
+def test_errors_name_the_file(tmp_path, coco_folder):
+    with pytest.raises(NssaError, match=r"instances\.json"):
+        load_split(recipe_for(tmp_path), "train")
+    edit(coco_folder, lambda t: [i.pop("gsd_m") for i in t["images"]])
+    recipe = load_recipe_text(tmp_path, '[[source]]\npath = "toy"\n')
+    with pytest.raises(NssaError, match="gsd"):
+        load_split(recipe, "train")
+    with pytest.raises(NssaError, match="nowhere"):
+        load_recipe_text(tmp_path, '[[source]]\npath = "nowhere"\n')
+    assert load_recipe_text(tmp_path, '[[source]]\npath = "nowhere"\noptional = true\n[[source]]\npath="toy"').sources
+    with pytest.raises(UsageError, match="classes"):
+        recipe_of_folders([coco_folder], [], 0.25, [], "toy")
+
+
+def load_recipe_text(folder, sources):
+    path = folder / "recipe.toml"
+    path.write_text('name="x"\ngsd=0.25\ngsd_range=[0.1,0.5]\n[classes]\nvehicle=["car"]\n' + sources)
+    return load_recipe(path, [])
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the labelled imagery (../shared/data) is not here")
+def test_default_recipe_splits_the_real_data_by_scene():
+    path = Path(nssa_gis.train.__file__).parent / "recipes" / "vehicles.toml"
+    recipe = load_recipe(path, [SHARED])
+    small = [s for s in recipe.sources if s.name in ("kit_ais", "minsk_drone")]
+    recipe = type(recipe)(**{**recipe.__dict__, "sources": tuple(small)})
+    train, val = load_split(recipe, "train"), load_split(recipe, "val")
+    assert [len(s) for s in train] == [25, 0]
+    assert [len(s) for s in val] == [20, 41]
+    assert {i.scene for s in train for i in s}.isdisjoint({i.scene for s in val for i in s})
