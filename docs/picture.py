@@ -1,0 +1,26 @@
+"""Make docs/sample.png, the README's picture: the sample scene with what the default model finds in it.
+
+``make picture`` runs the demo first and then this.
+"""
+
+from pathlib import Path
+
+from PIL import Image
+
+from nssa_gis.vector.preview import draw_preview
+
+ROOT = Path(__file__).parents[1]
+
+
+def main() -> None:
+    """Draw from the demo's layer; reduced to a palette so that it stays small in the repository."""
+    target = ROOT / "docs" / "sample.png"
+    draw_preview(ROOT / "sample_data" / "town.tif", ROOT / "demo_output" / "cars.gpkg", target, max_side=1000)
+    with Image.open(target) as picture:
+        reduced = picture.convert("RGB").quantize(200)
+    reduced.save(target, optimize=True)
+    print(target.relative_to(ROOT))
+
+
+if __name__ == "__main__":
+    main()
