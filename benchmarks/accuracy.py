@@ -1,6 +1,6 @@
 """Accuracy of a model on the held-out scenes of a recipe, per source and per GSD.
 
-``python -m benchmarks.accuracy --data-root DIR [--model NAME|FILE] [--recipe FILE] [--gsds 0.15,0.25] [--quick] [--json FILE]``
+``python -m benchmarks.accuracy --data-root DIR [--model NAME|FILE] [--gsds 0.15,0.25] [--quick] [--json FILE]``
 """
 
 from __future__ import annotations
