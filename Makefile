@@ -15,7 +15,7 @@ $(STAMP): pyproject.toml
 demo: $(STAMP)
 	mkdir -p demo_output
 	$(BIN)/nssa-gis detect sample_data/town.tif -o demo_output/cars.gpkg --overwrite
-	$(BIN)/nssa-gis preview sample_data/town.tif demo_output/cars.gpkg -o demo_output/preview.png --overwrite
+	$(BIN)/nssa-gis preview sample_data/town.tif demo_output/cars.gpkg -o demo_output/preview.png
 
 test: $(STAMP)
 	$(BIN)/python -m pytest

@@ -51,6 +51,7 @@ class Result:
 
     found: Detections
     seconds: float
+    cpu_seconds: float
     peak_rss_mb: float
 
 
@@ -82,7 +83,9 @@ def run_rival(python: str, method: str, folder: Path, limit: float) -> tuple[dic
         with np.load(target) as data:
             found = Detections.from_columns(data["boxes"], data["scores"], data["labels"])
             name = target.name.removesuffix(".out.npz")
-            results[name] = Result(found, float(data["seconds"]), float(data["peak_rss_mb"]))
+            results[name] = Result(
+                found, float(data["seconds"]), float(data["cpu_seconds"]), float(data["peak_rss_mb"])
+            )
     return results, trouble
 
 

@@ -1,7 +1,7 @@
 """Other merges, behind one function each; run by path with the Python of the rivals' own environment.
 
-``python rivals.py METHOD FOLDER`` reads each ``NAME.npy`` there (float64 columns x0, y0, x1, y1, score, label) and
-writes ``NAME.out.npz`` (boxes, scores, labels, seconds, peak_rss_mb). Exit code 3: that rival is not installed.
+``python rivals.py METHOD FOLDER`` reads each ``NAME.npy`` there (float64 columns x0, y0, x1, y1, score, label)
+and writes ``NAME.out.npz`` (boxes, scores, labels, seconds, cpu_seconds, peak_rss_mb). Exit code 3: that rival is not installed.
 Imports nothing of nssa_gis.
 """
 
@@ -106,14 +106,14 @@ def main(method: str, folder: str) -> int:
         return NOT_INSTALLED
     for source in sources:
         rows = np.load(source)
-        start = time.perf_counter()
+        start, start_cpu = time.perf_counter(), time.process_time()
         merged = run(rows)
-        seconds = time.perf_counter() - start
+        seconds, cpu = time.perf_counter() - start, time.process_time() - start_cpu
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         # Renamed when whole: the caller may end this process at any time.
         part = source.with_suffix(".part.npz")
         columns = {"boxes": merged[:, :4], "scores": merged[:, 4], "labels": merged[:, 5]}
-        np.savez(part, **columns, seconds=seconds, peak_rss_mb=peak)
+        np.savez(part, **columns, seconds=seconds, cpu_seconds=cpu, peak_rss_mb=peak)
         part.replace(source.with_suffix(".out.npz"))
     return 0
 

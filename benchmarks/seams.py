@@ -1,9 +1,9 @@
 """How well are objects put together again over tile seams? Worlds with known truth, ours and the rivals.
 
-Missed: true objects that no output matches; spurious: outputs that match no object, in percent of the true
-objects. Matching is one to one, best overlap first, at the IoU that `benchmarks.worlds.WORLDS` gives (0.7; 0.5
-with the noisy detector), and does not look at the class; `wrong_class_pct` does. "oracle" keeps for each object the best of its
-raw boxes, and every invented one: what is missed then, the detector missed. It cannot join pieces.
+Missed: true objects that no output matches; spurious: outputs that match no object; both in percent of the true
+objects. Matching is one to one, best overlap first, at the IoU that `benchmarks.worlds.WORLDS` gives (0.7; 0.5 with
+the noisy detector), and does not look at the class; `wrong_class_pct` does. "oracle" keeps for each object the best
+of its raw boxes, and every invented one: what is missed then, the detector missed. It cannot join pieces.
 """
 
 from __future__ import annotations

@@ -189,9 +189,7 @@ class _Run:
                 )
             resumed = journal.tiles
             self._announce(backend, journal)
-            self._find(backend, journal)
-            with self._open_layer(info, backend.description) as writer:
-                self._write(journal, writer)
+            writer = self._work(backend, journal, info)
             journal.remove()
         finally:
             if journal is not None:
@@ -199,6 +197,18 @@ class _Run:
                 if journal.last_row < 0:
                     journal.remove()
         return self._result(backend, journal, writer, resumed)
+
+    def _work(self, backend: Backend, journal: Journal, info: dict[str, Any]) -> LayerWriter:
+        """Do both halves; an error says that what is finished is kept."""
+        try:
+            self._find(backend, journal)
+            with self._open_layer(info, backend.description) as writer:
+                self._write(journal, writer)
+        except NssaError as error:
+            if journal.last_row < 0 or "--resume" in str(error):
+                raise
+            raise type(error)(f"{error}; finished tile rows are kept, go on with --resume") from error
+        return writer
 
     def _earlier_journal(self, path: Path, mark: dict[str, Any]) -> Journal | None:
         """Open the journal of an interrupted run if it is to be continued."""

@@ -12,10 +12,10 @@ merge     done, total (tile rows), objects
 write     objects, output
 warning   message
 error     message, exit_code
-done      output, objects, classes (name to number), tiles, tiles_skipped, seconds, megapixels
+done      every attribute of :class:`nssa_gis.pipeline.DetectResult`
 ========= ==========================================================================================
 
-``batch`` adds ``scene`` to each event.
+``batch`` adds ``scene``, ``number`` and ``scenes`` to each event.
 """
 
 from __future__ import annotations

@@ -16,7 +16,9 @@ from nssa_gis.runtime.package import ModelInfo, ModelPackage
 GSD = 0.25
 
 
-def make_scene(path: Path, width=1000, height=700, crs="EPSG:32633", objects=None, transform=None, **profile) -> np.ndarray:
+def make_scene(
+    path: Path, width=1000, height=700, crs="EPSG:32633", objects=None, transform=None, **profile
+) -> np.ndarray:
     """Write an RGB scene; class 0 is red, class 1 is green. Returns the boxes (N, 4) with the class appended."""
     if objects is None:
         rng = np.random.default_rng(7)

@@ -110,7 +110,9 @@ def _read(
 ) -> tuple[NDArray[np.object_], NDArray[np.float64], str | None]:
     """Polygons, one column (ones where absent) and the CRS; reprojected to ``crs`` where both are known."""
     try:
-        meta, _, wkb, columns = pyogrio.raw.read(os.fspath(path), columns=[field] if field else [])
+        # a styled GeoPackage holds its styles as a second layer, without geometry
+        layer = next((name for name, kind in pyogrio.list_layers(path) if kind), None)
+        meta, _, wkb, columns = pyogrio.raw.read(path, layer=layer, columns=[field] if field else [])
     except (DataSourceError, OSError) as error:
         raise NssaError(f"cannot read the layer {os.fspath(path)}: {error}") from None
     polygons = shapely.from_wkb(wkb)

@@ -6,6 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future
+from queue import SimpleQueue
 
 import numpy as np
 import rasterio
@@ -86,14 +87,17 @@ class CellSource:
         Overview to read instead of the full image.
     budget : int
         Bytes of decoded cells to keep.
+    handles : int
+        Times the file is opened: as many threads as read at once.
     """
 
-    def __init__(self, scene: Scene, scaling: Scaling, overview: int | None, budget: int) -> None:
-        self._scene, self._scaling, self._overview = scene, scaling, overview
-        self._local = threading.local()
-        self._handles: list[rasterio.DatasetReader] = []
-        self._lock = threading.Lock()
-        handle = self._handle()
+    def __init__(self, scene: Scene, scaling: Scaling, overview: int | None, budget: int, handles: int) -> None:
+        self._scene, self._scaling = scene, scaling
+        # Opened here and not by the threads: opening silences a warning, and that is not safe in threads.
+        self._handles = [scene.open_handle(overview) for _ in range(handles)]
+        self._free: SimpleQueue[rasterio.DatasetReader] = SimpleQueue()
+        for handle in self._handles:
+            self._free.put(handle)
         self.width, self.height = handle.width, handle.height
         block_height, block_width = handle.block_shapes[0]
         self._cell_width = _cell_side(block_width, self.width, _SIDE)
@@ -127,23 +131,18 @@ class CellSource:
     def close(self) -> None:
         """Close all handles and let go of the pixels; no thread may be reading any more."""
         self._cells.clear()
-        with self._lock:
-            for handle in self._handles:
-                handle.close()
-            self._handles.clear()
+        for handle in self._handles:
+            handle.close()
 
     def _load(self, key: tuple[int, int]) -> Pixels:
         x0, y0 = key[1] * self._cell_width, key[0] * self._cell_height
         box = (x0, y0, min(x0 + self._cell_width, self.width), min(y0 + self._cell_height, self.height))
-        return self._scaling.convert(*self._scene.read(self._handle(), self._scaling.reads, box))
-
-    def _handle(self) -> rasterio.DatasetReader:
-        handle = getattr(self._local, "handle", None)
-        if handle is None:
-            handle = self._local.handle = self._scene.open_handle(self._overview)
-            with self._lock:
-                self._handles.append(handle)
-        return handle
+        handle = self._free.get()
+        try:
+            raw = self._scene.read(handle, self._scaling.reads, box)
+        finally:
+            self._free.put(handle)
+        return self._scaling.convert(*raw)
 
 
 def _shifted(part: slice, origin: int) -> slice:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import rasterio
 from numpy.typing import NDArray
 
 from nssa_gis.geo.grid import TileGrid
-from nssa_gis.raster.scene import Scene
+from nssa_gis.raster.scene import READ_ERRORS, Scene, damaged
 
 #: The coarse validity map is read from an overview of no more pixels than this.
 _MAP_PIXELS = 1 << 24
@@ -29,6 +30,11 @@ def written_blocks(scene: Scene, bands: tuple[int, ...]) -> Bools | None:
     -------
     ndarray of bool, shape (rows, cols), or None
         None if all blocks are there, or if it cannot be known cheaply (not a local TIFF).
+
+    Raises
+    ------
+    NssaError
+        The block table is damaged.
     """
     data = scene.dataset
     if data.driver != "GTiff" or not scene.local:
@@ -40,11 +46,14 @@ def written_blocks(scene: Scene, bands: tuple[int, ...]) -> Bools | None:
     if cols * rows * len(asked) > _MOST_BLOCKS:
         return None
     found = np.zeros((rows, cols), np.bool_)
-    for band in asked:
-        for row in range(rows):
-            found[row] |= [
-                data.get_tag_item(f"BLOCK_OFFSET_{col}_{row}", "TIFF", bidx=band) is not None for col in range(cols)
-            ]
+    try:
+        with rasterio.Env():  # outside of one GDAL prints its complaints itself
+            for band in asked:
+                for row in range(rows):
+                    names = (f"BLOCK_OFFSET_{col}_{row}" for col in range(cols))
+                    found[row] |= [data.get_tag_item(n, "TIFF", bidx=band) is not None for n in names]
+    except READ_ERRORS as error:
+        raise damaged(scene.path, error) from error
     return None if found.all() else found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -120,15 +121,21 @@ class TileReader:
         self._scene = scene if isinstance(scene, Scene) else self._owned
         assert self._scene is not None
         self._grid, self._scaling, self._batch_size = grid, scaling, batch_size
-        asked = np.arange(len(grid)) if ids is None else np.unique(np.asarray(ids, np.int64))
-        empty = empty_tiles(self._scene, grid, scaling.reads)[asked]
-        self.ids: NDArray[np.int64] = asked[~empty]
-        self.skipped = int(empty.sum())
-        self._cache_before = _shrink_gdal_cache()
-        self._source = CellSource(self._scene, scaling, _overview(self._scene, grid), _CELL_BYTES)
+        try:
+            asked = np.arange(len(grid)) if ids is None else np.unique(np.asarray(ids, np.int64))
+            empty = empty_tiles(self._scene, grid, scaling.reads)[asked]
+            self.ids: NDArray[np.int64] = asked[~empty]
+            self.skipped = int(empty.sum())
+            overview = _overview(self._scene, grid)
+            self._source = CellSource(self._scene, scaling, overview, _CELL_BYTES, workers)
+        except BaseException:
+            if self._owned is not None:
+                self._owned.close()
+            raise
         self._ahead = (prefetch + 1) * batch_size
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="nssa-gis-read")
         self._closed = False
+        _GDAL_CACHE.shrink()
 
     def __iter__(self) -> Iterator[TileBatch]:
         kept: list[tuple[int, Tile]] = []
@@ -201,8 +208,7 @@ class TileReader:
         self._source.close()
         if self._owned is not None:
             self._owned.close()
-        if self._cache_before is not None:
-            set_gdal_config("GDAL_CACHEMAX", self._cache_before)
+        _GDAL_CACHE.restore()
 
     def __enter__(self) -> TileReader:
         return self
@@ -228,10 +234,27 @@ def _overview(scene: Scene, grid: TileGrid) -> int | None:
     return fits[-1] if fits else None
 
 
-def _shrink_gdal_cache() -> int | None:
-    """Bound GDAL's block cache unless the user did; returns what it was."""
-    if "GDAL_CACHEMAX" in os.environ:
-        return None
-    before = get_gdal_config("GDAL_CACHEMAX")
-    set_gdal_config("GDAL_CACHEMAX", _GDAL_CACHE_BYTES)
-    return int(before)
+class _GdalCache:
+    """GDAL's block cache, bounded while any reader is open unless the user set it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._readers = 0
+        self._before = 0
+
+    def shrink(self) -> None:
+        with self._lock:
+            self._readers += 1
+            if self._readers == 1 and "GDAL_CACHEMAX" not in os.environ:
+                self._before = int(get_gdal_config("GDAL_CACHEMAX"))
+                set_gdal_config("GDAL_CACHEMAX", _GDAL_CACHE_BYTES)
+
+    def restore(self) -> None:
+        with self._lock:
+            self._readers -= 1
+            if self._readers == 0 and self._before:
+                set_gdal_config("GDAL_CACHEMAX", self._before)
+                self._before = 0
+
+
+_GDAL_CACHE = _GdalCache()

@@ -23,7 +23,7 @@ from nssa_gis.geo.frame import Frame
 from nssa_gis.geo.mapping import GroundControlPoint, RationalPolynomials
 
 #: What rasterio lets through when GDAL fails.
-READ_ERRORS = (RasterioError, CPLE_BaseError, OSError)
+READ_ERRORS = (RasterioError, CPLE_BaseError, OSError, UnicodeError)
 
 Box = tuple[int, int, int, int]
 
@@ -83,9 +83,12 @@ class Scene:
         self.name = Path(urlsplit(self.path).path if "://" in self.path else self.path).stem
         self.dataset = _open(self.path)
         try:
-            self._describe()
-        except BaseException:
+            with rasterio.Env():
+                self._describe()
+        except BaseException as error:
             self.dataset.close()
+            if isinstance(error, READ_ERRORS):
+                raise damaged(self.path, error) from error
             raise
 
     def _describe(self) -> None:
@@ -150,8 +153,9 @@ class Scene:
         window = Window(x0, y0, x1 - x0, y1 - y0)
         wanted = list(bands) if self.alpha is None else [*bands, self.alpha]
         try:
-            pixels = handle.read(wanted, window=window, out_dtype=self.dtype)
-            mask = handle.read_masks(bands[0], window=window) if self._mask_band else None
+            with rasterio.Env():
+                pixels = handle.read(wanted, window=window, out_dtype=self.dtype)
+                mask = handle.read_masks(bands[0], window=window) if self._mask_band else None
         except READ_ERRORS as error:
             raise NssaError(
                 f"{self.path}: the pixels {x0},{y0} to {x1},{y1} cannot be read; the file is truncated or "
@@ -192,7 +196,8 @@ def _open(path: str, **options: object) -> rasterio.DatasetReader:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         try:
-            return rasterio.open(path, sharing=False, **options)
+            with rasterio.Env():  # outside of one GDAL prints its complaints itself
+                return rasterio.open(path, sharing=False, **options)
         except READ_ERRORS as error:
             raise NssaError(_why_not_open(path, error)) from error
 
@@ -208,17 +213,22 @@ def _why_not_open(path: str, error: BaseException) -> str:
         return f"{path}: no permission to read it"
     if os.path.getsize(path) == 0:
         return f"{path}: the file is empty; get it again"
+    with open(path, "rb") as file:
+        head = file.read(4)
+    if head in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        return f"{path}: the TIFF is truncated or damaged; get it again ({_reason(error)})"
     try:
         layers = pyogrio.list_layers(path)
     except Exception:  # pyogrio raises many kinds; all of them mean: not a vector file
         layers = []
     if len(layers):
         return f"{path}: this is a vector layer, not an image; give a raster such as a GeoTIFF"
-    with open(path, "rb") as file:
-        head = file.read(4)
-    if head in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
-        return f"{path}: the TIFF is truncated or damaged; get it again ({_reason(error)})"
     return f"{path}: not an image that GDAL can read; give a raster such as a GeoTIFF"
+
+
+def damaged(path: str, error: BaseException) -> NssaError:
+    """Say that a file opens but cannot be used."""
+    return NssaError(f"{path}: the file is truncated or damaged; get it again ({_reason(error)})")
 
 
 def _reason(error: BaseException) -> str:

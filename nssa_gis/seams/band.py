@@ -47,18 +47,20 @@ class Band:
     def of(cls, found: Detections, grid: TileGrid) -> Band:
         """Place detections in the grid."""
         row, col = grid.rows_of(found.tile), grid.cols_of(found.tile)
-        origin = np.stack([col, row, col, row], axis=1) * float(grid.step)
-        view = found.boxes - origin
-        length = np.maximum(view[:, 2:] - view[:, :2], 0.0)
-        tolerance = SLACK + _NEAR_PART * np.concatenate([length, length], axis=1)
-        gap = np.concatenate([view[:, :2], grid.tile - view[:, 2:]], axis=1)
-        inner = np.stack([col > 0, row > 0, col < grid.cols - 1, row < grid.rows - 1], axis=1)
-        cut = (found.cut[:, None] & SIDES) > 0
-        near = ((gap <= tolerance) | cut) & inner
-        beyond = np.array([-SLACK, -SLACK, grid.tile + SLACK, grid.tile + SLACK])
-        view = np.where(near, beyond, view)
-        bits = (near * SIDES).sum(axis=1).astype(np.uint8)
-        return cls(found, row, col, bits, view)
+        view = np.empty((4, len(found)))
+        near = np.zeros(len(found), np.uint8)
+        for axis, place, last in ((0, col, grid.cols - 1), (1, row, grid.rows - 1)):
+            origin = place * float(grid.step)
+            low, high = found.boxes[:, axis] - origin, found.boxes[:, axis + 2] - origin
+            tolerance = SLACK + _NEAR_PART * np.maximum(high - low, 0.0)
+            for side, coordinate, gap, inner, beyond in (
+                (axis, low, low, place > 0, -SLACK),
+                (axis + 2, high, grid.tile - high, place < last, grid.tile + SLACK),
+            ):
+                close = ((gap <= tolerance) | ((found.cut & SIDES[side]) > 0)) & inner
+                near |= close * SIDES[side]
+                view[side] = np.where(close, beyond, coordinate)
+        return cls(found, row, col, near, np.ascontiguousarray(view.T))
 
     @classmethod
     def concat(cls, parts: list[Band]) -> Band:
@@ -112,6 +114,8 @@ def canonical(found: Detections) -> NDArray[np.intp]:
     low = y0.min()
     # One number for (tile, y0). Rounding may make two equal but never swaps them; ties are sorted below.
     rough = found.tile.astype(np.float64) * (np.ceil(y0.max() - low) + 1.0) + (y0 - low)
+    if (rough[1:] > rough[:-1]).all():
+        return np.arange(len(found))
     order = np.argsort(rough, kind="stable")
     rough = rough[order]
     equal = rough[1:] == rough[:-1]

@@ -104,7 +104,14 @@ def _ranking(band: Band, edges: Edges, joined: NDArray[np.bool_], grid: TileGrid
     # Non-negative float32 values sort like their bits, so that one integer holds all but the last tie-break.
     score = np.maximum(band.found.scores, np.float32(0)).view(np.int32).astype(np.int64)
     key = ((tier * 8 + _BITS[band.found.cut & 15]) * 8 + _BITS[band.near]) << 32
-    return np.lexsort((-_depth(band, grid), key + (0x7FFFFFFF - score)))
+    key += 0x7FFFFFFF - score
+    order = np.argsort(key, kind="stable")
+    equal = key[order[1:]] == key[order[:-1]]
+    if equal.any():
+        tied = np.flatnonzero(np.concatenate([equal, [False]]) | np.concatenate([[False], equal]))
+        rows = order[tied]
+        order[tied] = rows[np.lexsort((-_depth(band.take(rows), grid), key[rows]))]
+    return order
 
 
 def _depth(band: Band, grid: TileGrid) -> NDArray[np.float64]:

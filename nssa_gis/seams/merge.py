@@ -18,7 +18,7 @@ METHODS = ("seam", "nms", "nmm", "wbf", "none")
 
 # Rows of tiles are taken together up to about this many boxes: enough to hide numpy's call overhead, few
 # enough to stay in the cache.
-_BLOCK = 1 << 15
+_BLOCK = 1 << 16
 
 
 class SeamMerger:
@@ -120,7 +120,8 @@ class SeamMerger:
             return found
         fresh = Band.of(found, self.grid)
         shared = fresh.reaches_any(self.grid)
-        done = [found.take(~shared), self._match(fresh.take(shared), next_row)]
+        inside, reaching = np.flatnonzero(~shared), np.flatnonzero(shared)
+        done = [found.take(inside), self._match(fresh.take(reaching), next_row)]
         final = Detections.concat(done)
         return final.take(canonical(final))
 
@@ -137,7 +138,7 @@ class SeamMerger:
         matched = np.zeros(len(band), bool)
         matched[edges.i] = True
         matched[edges.j] = True
-        alone = band.found.take(~stays & ~matched)
+        alone = band.found.take(np.flatnonzero(~stays & ~matched))
         settled = resolve(*_subset(band, edges, ~stays & matched), self.grid)
         self._band, self._edges = _subset(band, edges, stays)
         return Detections.concat([alone, settled])
@@ -185,4 +186,6 @@ def _subset(band: Band, edges: Edges, keep: NDArray[np.bool_]) -> tuple[Band, Ed
     """Take some boxes and the edges among them; no edge may lead out."""
     position = np.cumsum(keep) - 1
     inside = keep[edges.i]
-    return band.take(keep), Edges(position[edges.i[inside]], position[edges.j[inside]], edges.kind[inside])
+    return band.take(np.flatnonzero(keep)), Edges(
+        position[edges.i[inside]], position[edges.j[inside]], edges.kind[inside]
+    )

@@ -73,8 +73,9 @@ def find_edges(band: Band, fresh: NDArray[np.bool_], grid: TileGrid, iou: float)
     offsets = [(0, dc) for dc in range(1, reach + 1)]
     offsets += [(dr, dc) for dr in range(1, reach + 1) for dc in range(-reach, reach + 1)]
     parts = [Edges.empty()]
+    sides = np.ascontiguousarray(band.view.T)
     for dr, dc in offsets:
-        facing = _Facing.of(band, fresh, grid, dr, dc)
+        facing = _Facing.of(band, sides, fresh, grid, dr, dc)
         if facing is not None:
             parts.append(facing.match(iou))
     return Edges.concat(parts)
@@ -107,26 +108,31 @@ class _Facing:
     base2: FloatArray
 
     @classmethod
-    def of(cls, band: Band, fresh: NDArray[np.bool_], grid: TileGrid, dr: int, dc: int) -> _Facing | None:
+    def of(
+        cls, band: Band, sides: FloatArray, fresh: NDArray[np.bool_], grid: TileGrid, dr: int, dc: int
+    ) -> _Facing | None:
         (left, right), (top, bottom) = _common(dc, grid), _common(dr, grid)
         if right <= left or bottom <= top:
             return None
+        shift = np.array([dc, dr, dc, dr]) * float(grid.step)
+        x0, y0, x1, y1 = sides
         col, row = band.col + dc, band.row + dr
         first = (col >= 0) & (col < grid.cols) & (row < grid.rows)
-        first &= (band.view[:, 0] < right) & (band.view[:, 2] > left)
-        first &= (band.view[:, 1] < bottom) & (band.view[:, 3] > top)
+        first &= (x0 < right) & (x1 > left) & (y0 < bottom) & (y1 > top)
         rows1 = np.flatnonzero(first)
         col, row = band.col - dc, band.row - dr
-        shift_x, shift_y = dc * grid.step, dr * grid.step
         second = fresh & (col >= 0) & (col < grid.cols) & (row >= 0)
-        second &= (band.view[:, 0] < right - shift_x) & (band.view[:, 2] > left - shift_x)
-        second &= (band.view[:, 1] < bottom - shift_y) & (band.view[:, 3] > top - shift_y)
+        second &= (x0 < right - shift[0]) & (x1 > left - shift[0])
+        second &= (y0 < bottom - shift[1]) & (y1 > top - shift[1])
         rows2 = np.flatnonzero(second)
         if not len(rows1) or not len(rows2):
             return None
         low, high = np.array([left, top, left, top]), np.array([right, bottom, right, bottom])
-        clipped1 = np.clip(band.view[rows1], low, high)
-        clipped2 = np.clip(band.view[rows2] + [shift_x, shift_y, shift_x, shift_y], low, high)
+        clipped1, clipped2 = band.view.take(rows1, axis=0), band.view.take(rows2, axis=0)
+        clipped2 += shift
+        for clipped in (clipped1, clipped2):
+            np.maximum(clipped, low, out=clipped)
+            np.minimum(clipped, high, out=clipped)
         tile1 = band.found.tile[rows1]
         tile2 = band.found.tile[rows2] - (dr * grid.cols + dc)
         along = 0 if dr else 1
@@ -181,8 +187,17 @@ class _Facing:
         low = np.searchsorted(keys, self.base1 + start - length * (1.0 - iou) / iou - hair, side="left")
         high = np.searchsorted(keys, self.base1 + start + length * (1.0 - iou) + hair, side="right")
         found = []
+        # Across the seam the same bound holds; testing it first spares most of the full overlaps.
+        across = 1 - along
+        start1 = np.ascontiguousarray(self.clipped1[:, across])
+        start2 = np.ascontiguousarray(self.clipped2[:, across])
+        width = self.clipped1[:, across + 2] - start1
+        least, most = start1 - width * (1.0 - iou) / iou - hair, start1 + width * (1.0 - iou) + hair
         for i, j in bounded_ranges(low, high):
-            overlap = pair_iou(self.clipped1[i], self.clipped2[j])
+            there = start2[j]
+            close = np.flatnonzero((there >= least[i]) & (there <= most[i]))
+            i, j = i[close], j[close]
+            overlap = pair_iou(self.clipped1.take(i, axis=0), self.clipped2.take(j, axis=0))
             hit = overlap >= iou
             found.append((i[hit], j[hit], overlap[hit]))
         if not found:
@@ -193,19 +208,24 @@ class _Facing:
     def _sees_more(self, i: IndexArray, j: IndexArray) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Whether the first box goes on where the second is cut off, and the other way round."""
         band, tile = self.band, self.grid.tile
+        more1, more2 = np.zeros(len(i), bool), np.zeros(len(i), bool)
         a, b = self.rows1[i], self.rows2[j]
+        some = np.flatnonzero(band.near[a] | band.near[b])  # whole boxes see the same
+        a, b = a[some], b[some]
         shift_x, shift_y = self.dc * self.grid.step, self.dr * self.grid.step
         va, vb = band.view[a], band.view[b] + [shift_x, shift_y, shift_x, shift_y]
-        more1, more2 = np.zeros(len(a), bool), np.zeros(len(a), bool)
+        near1, near2 = band.near[a], band.near[b]
+        goes_on1, goes_on2 = np.zeros(len(a), bool), np.zeros(len(a), bool)
         if self.dc > 0:
-            more1 |= ((band.near[b] & CUT_LEFT) > 0) & (va[:, 0] < shift_x)
-            more2 |= ((band.near[a] & CUT_RIGHT) > 0) & (vb[:, 2] > tile)
+            goes_on1 |= ((near2 & CUT_LEFT) > 0) & (va[:, 0] < shift_x)
+            goes_on2 |= ((near1 & CUT_RIGHT) > 0) & (vb[:, 2] > tile)
         if self.dc < 0:
-            more1 |= ((band.near[b] & CUT_RIGHT) > 0) & (va[:, 2] > shift_x + tile)
-            more2 |= ((band.near[a] & CUT_LEFT) > 0) & (vb[:, 0] < 0)
+            goes_on1 |= ((near2 & CUT_RIGHT) > 0) & (va[:, 2] > shift_x + tile)
+            goes_on2 |= ((near1 & CUT_LEFT) > 0) & (vb[:, 0] < 0)
         if self.dr > 0:
-            more1 |= ((band.near[b] & CUT_TOP) > 0) & (va[:, 1] < shift_y)
-            more2 |= ((band.near[a] & CUT_BOTTOM) > 0) & (vb[:, 3] > tile)
+            goes_on1 |= ((near2 & CUT_TOP) > 0) & (va[:, 1] < shift_y)
+            goes_on2 |= ((near1 & CUT_BOTTOM) > 0) & (vb[:, 3] > tile)
+        more1[some], more2[some] = goes_on1, goes_on2
         return more1, more2
 
     def _pieces(

@@ -8,10 +8,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from nssa_gis_cli.main import run
 from planted import PlantedBackend, make_package
 
 from nssa_gis import pipeline
-from nssa_gis_cli.main import run
 
 folder, delay, *arguments = sys.argv[1:]
 pipeline.load_package = lambda *_: make_package(Path(folder))

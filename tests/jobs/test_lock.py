@@ -8,8 +8,10 @@ import pytest
 from nssa_gis.errors import NssaError
 from nssa_gis.jobs.lock import OutputLock
 
-HOLD = "import sys, time; from pathlib import Path; from nssa_gis.jobs.lock import OutputLock\n" \
+HOLD = (
+    "import sys, time; from pathlib import Path; from nssa_gis.jobs.lock import OutputLock\n"
     "lock = OutputLock(Path(sys.argv[1])); print('held', flush=True); time.sleep(60)"
+)
 
 
 def test_second_holder_is_refused_and_told_who_has_it(tmp_path):

@@ -1,5 +1,4 @@
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -7,7 +6,6 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pyogrio
 import pytest
 import rasterio
@@ -55,7 +53,9 @@ def reference(tmp_path_factory):
     folder = tmp_path_factory.mktemp("reference")
     make_scene(folder / "town.tif")
     package = make_package(folder)
-    detect_scene(folder / "town.tif", folder / "out.gpkg", parse_options(TILING), package=package, backend=PlantedBackend())
+    detect_scene(
+        folder / "town.tif", folder / "out.gpkg", parse_options(TILING), package=package, backend=PlantedBackend()
+    )
     return folder
 
 
@@ -179,17 +179,13 @@ def test_interrupted_append_is_resumed_once(folder, reference):
 
 def test_read_error_in_the_middle_loses_nothing(folder):
     scene = folder / "town.tif"
-    good = scene.read_bytes()
-    with rasterio.open(scene) as data:
-        offset = int(data.get_tag_item("BLOCK_OFFSET_0_400", "TIFF", bidx=1) or 0)
     make_scene(scene, compress="deflate", blockysize=16)
     broken = bytearray(scene.read_bytes())
     with rasterio.open(scene) as data:
-        offset = int(data.get_tag_item("BLOCK_OFFSET_0_30", "TIFF", bidx=1))
+        offset = int(data.get_tag_item("BLOCK_OFFSET_0_40", "TIFF", bidx=1))
     broken[offset : offset + 40] = bytes(40)
     scene.write_bytes(broken)
-    assert good
-    with pytest.raises(NssaError, match=r"town.tif.*cannot be read"):
+    with pytest.raises(NssaError, match=r"town.tif.*cannot be read.*go on with --resume"):
         here(folder, PlantedBackend())
     assert left(folder) == ["out.gpkg.journal"]
 
@@ -237,22 +233,3 @@ def test_two_runs_on_one_output(folder):
     assert "another run is writing this output" in events[-1]["message"]
     first.kill()
     finish(first)
-
-
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
-def test_full_disk_while_writing_the_journal(folder, monkeypatch):
-    from nssa_gis.jobs import journal
-
-    real = open
-
-    def full_later(path, mode):
-        file = real(path, mode)
-        file.truncate(0)
-        return file
-
-    monkeypatch.setattr(journal, "open", full_later, raising=False)
-    monkeypatch.setattr(journal.os, "fsync", lambda fd: None)
-    np.testing.assert_(True)
-    with real("/dev/full", "wb") as full, pytest.raises(OSError):
-        full.write(b"x")
-        full.flush()

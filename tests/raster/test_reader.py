@@ -110,16 +110,12 @@ def test_one_pixel(tmp_path):
     assert (batch.pixels[0, :, :3, :5] == 7).all()
 
 
-@pytest.mark.parametrize(
-    "size", [(900, 700), (450, 350), (371, 299), (899, 699), (1800, 1400), (1111, 803), (90, 803)]
-)
+@pytest.mark.parametrize("size", [(900, 700), (450, 350), (371, 299), (899, 699), (1800, 1400), (1111, 803), (90, 803)])
 def test_threads_and_batches_change_nothing(scene_path, size):
     grid = TileGrid(*size, 128, 32, 32)
     one, _ = read_all(scene_path, grid, batch_size=1, workers=1, prefetch=0)
     many, _ = read_all(scene_path, grid, batch_size=7, workers=6, prefetch=3)
-    np.testing.assert_array_equal(
-        np.concatenate([b.pixels for b in one]), np.concatenate([b.pixels for b in many])
-    )
+    np.testing.assert_array_equal(np.concatenate([b.pixels for b in one]), np.concatenate([b.pixels for b in many]))
     whole = mosaic(one, grid)
     other = TileGrid(*size, 320, 64, 32)
     np.testing.assert_array_equal(mosaic(read_all(scene_path, other)[0], other), whole)
@@ -232,11 +228,7 @@ def test_empty_tiles_are_skipped(tmp_path, kind, overviews, size):
     batches, reader = read_all(path, grid)
     got = np.concatenate([b.ids for b in batches])
     shown = overlaps(1024, size[0]) @ (mask > 0) @ overlaps(1024, size[1]).T >= 0.5
-    expected = [
-        i
-        for i, (x0, y0, x1, y1) in enumerate(grid.windows(np.arange(len(grid))))
-        if shown[y0:y1, x0:x1].any()
-    ]
+    expected = [i for i, (x0, y0, x1, y1) in enumerate(grid.windows(np.arange(len(grid)))) if shown[y0:y1, x0:x1].any()]
     assert set(expected) <= set(got.tolist())
     assert len(got) <= len(expected) + 2
     assert reader.skipped == len(grid) - len(got)
@@ -263,9 +255,7 @@ def test_sparse_blocks_are_never_read(tmp_path, monkeypatch):
 def test_sparse_valid_zeros_beside_pixels_stay_valid(tmp_path):
     path = tmp_path / "a.tif"
     options = {"driver": "GTiff", "width": 1024, "height": 1024, "count": 1, "dtype": "uint8"}
-    with rasterio.open(
-        path, "w", tiled=True, blockxsize=256, blockysize=256, SPARSE_OK=True, **options
-    ) as file:
+    with rasterio.open(path, "w", tiled=True, blockxsize=256, blockysize=256, SPARSE_OK=True, **options) as file:
         file.write(np.full((1, 256, 256), 9, np.uint8), window=Window(0, 0, 256, 256))
     (batch,), reader = read_all(path, TileGrid(1024, 1024, 512, 0, 32))
     assert batch.ids.tolist() == [0] and batch.valid is None and reader.skipped == 3
@@ -284,9 +274,7 @@ def test_stopping_early_ends_the_threads(scene_path):
     with open_scene(scene_path) as scene:
         bands, _ = choose_bands(scene, None, 3)
         grid = TileGrid(900, 700, 64, 32, 32)
-        reader = TileReader(
-            scene, grid, bands=bands, scaling=scaling_for(scene, bands), batch_size=2, workers=4
-        )
+        reader = TileReader(scene, grid, bands=bands, scaling=scaling_for(scene, bands), batch_size=2, workers=4)
         for _ in reader:
             break
         reader.close()
@@ -298,9 +286,7 @@ def test_an_abandoned_iterator_closes(scene_path):
     before = threading.active_count()
     with open_scene(scene_path) as scene:
         bands, _ = choose_bands(scene, None, 3)
-        iterator = iter(
-            TileReader(scene, TileGrid(900, 700, 64), bands=bands, scaling=scaling_for(scene, bands))
-        )
+        iterator = iter(TileReader(scene, TileGrid(900, 700, 64), bands=bands, scaling=scaling_for(scene, bands)))
         next(iterator)
         iterator.close()
     assert threading.active_count() == before
@@ -326,9 +312,7 @@ def test_little_is_read_ahead(scene_path):
     grid = TileGrid(900, 700, 32)
     with open_scene(scene_path) as scene:
         bands, _ = choose_bands(scene, None, 3)
-        reader = TileReader(
-            scene, grid, bands=bands, scaling=scaling_for(scene, bands), batch_size=2, prefetch=1
-        )
+        reader = TileReader(scene, grid, bands=bands, scaling=scaling_for(scene, bands), batch_size=2, prefetch=1)
         made = []
         plain = reader._read_tile
         reader._read_tile = lambda tile_id: (made.append(tile_id), plain(tile_id))[1]

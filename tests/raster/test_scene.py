@@ -80,9 +80,7 @@ def test_pixel_is_point(tmp_path):
 def test_gcp_only(tmp_path):
     path = write(tmp_path / "a.tif", noise(), crs=None, transform=None)
     points = [
-        GroundControlPoint(row=r, col=c, x=593270 + c * 0.5, y=5747657 - r * 0.5)
-        for r in (0, 300)
-        for c in (0, 400)
+        GroundControlPoint(row=r, col=c, x=593270 + c * 0.5, y=5747657 - r * 0.5) for r in (0, 300) for c in (0, 400)
     ]
     with rasterio.open(path, "r+") as file:
         file.gcps = (points, rasterio.CRS.from_epsg(32631))
