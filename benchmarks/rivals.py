@@ -1,8 +1,8 @@
 """Other merges, behind one function each; run by path with the Python of the rivals' own environment.
 
 ``python rivals.py METHOD FOLDER`` reads each ``NAME.npy`` there (float64 columns x0, y0, x1, y1, score, label)
-and writes ``NAME.out.npz`` (boxes, scores, labels, seconds, cpu_seconds, peak_rss_mb). Exit code 3: that rival is not installed.
-Imports nothing of nssa_gis.
+and writes ``NAME.out.npz`` (boxes, scores, labels, seconds, cpu_seconds, peak_rss_mb). Exit code 3: that rival is
+not installed. Imports nothing of nssa_gis.
 """
 
 from __future__ import annotations

@@ -263,7 +263,7 @@ class _Run:
             model=model.name,
             model_version=model.version,
             classes=model.classes,
-            crs=self.scene.frame.crs,
+            crs=self.scene.frame.crs if self.scene.frame.georeferenced else None,
             geometry=self.options.geometry,
             metadata=metadata,
         )

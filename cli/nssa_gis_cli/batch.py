@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @progress_option
 @debug_option
 def batch(scenes: tuple[str, ...], folder: str, progress_mode: str, debug: bool, **values: Any) -> int:
-    r"""Run detect over SCENES: folders, patterns or files; one layer a scene.
+    """Run detect over SCENES: folders, patterns or files; one layer a scene.
 
     A scene that fails is reported and the rest goes on. With --resume layers that are there are left alone and
     interrupted scenes go on. Exit code 1 if some scenes failed, 3 if none could be read.

@@ -25,7 +25,7 @@ from nssa_gis_cli.options import (
 @progress_option
 @debug_option
 def detect(scene: str, output: str, progress_mode: str, debug: bool, **values: Any) -> None:
-    r"""Find objects in SCENE and write them as a vector layer.
+    """Find objects in SCENE and write them as a vector layer.
 
     SCENE is any image that GDAL reads, also an http(s) address or a /vsi path. It is resampled to the model's
     ground sample distance, looked at tile by tile, and the layer appears when it is complete.

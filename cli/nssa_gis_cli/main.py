@@ -54,7 +54,7 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="nssa-gis", message="%(prog)s %(version)s")
 def cli() -> None:
-    r"""Find objects of a few pixels in large georeferenced images.
+    """Find objects of a few pixels in large georeferenced images.
 
     \b
     nssa-gis detect scene.tif -o cars.gpkg

@@ -21,7 +21,7 @@ from nssa_gis_cli.options import debug_option
 @click.option("--details", type=click.IntRange(0, 8), default=3, show_default=True, help="Number of enlarged places.")
 @debug_option
 def preview(scene: str, layer: str, output: str, size: int, details: int, debug: bool) -> None:
-    r"""Draw SCENE with the objects of LAYER as a PNG picture.
+    """Draw SCENE with the objects of LAYER as a PNG picture.
 
     \b
     nssa-gis preview scene.tif cars.gpkg -o cars.png

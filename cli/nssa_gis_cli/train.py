@@ -131,7 +131,7 @@ def train(
     progress: str,
     **how: Any,
 ) -> None:
-    r"""Train a detector.
+    """Train a detector.
 
     DATA is either one recipe (.toml: sources, weights, held-out scenes) or COCO folders (instances.json beside
     images/; image fields gsd_m, scene and not_exhaustive are honoured, iscrowd boxes are areas that teach nothing).

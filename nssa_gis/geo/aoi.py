@@ -120,17 +120,13 @@ def _to_pixels(shape: shapely.Geometry, crs: pyproj.CRS | None, frame: Frame) ->
                 x = x - frame.x_period * np.round((x - middle) / frame.x_period)
         pixels = np.stack(frame.to_pixel(x, y), axis=-1)
         if not np.isfinite(pixels).all():
-            raise NssaError(
-                "area of interest: part of it cannot be projected to the scene; draw it in the scene's CRS"
-            )
+            raise NssaError("area of interest: part of it cannot be projected to the scene; draw it in the scene's CRS")
         return pixels
 
     return shapely.transform(near, project)
 
 
-def _surroundings(
-    frame: Frame, crs: pyproj.CRS | None, period: float | None
-) -> tuple[float, float, float, float]:
+def _surroundings(frame: Frame, crs: pyproj.CRS | None, period: float | None) -> tuple[float, float, float, float]:
     """Bounds of the scene in a CRS (None: its own) with a margin; x runs on across the antimeridian."""
     x, y = frame.to_map(*np.meshgrid(np.linspace(0, frame.width, 33), np.linspace(0, frame.height, 33)))
     if crs is not None:
@@ -139,9 +135,7 @@ def _surroundings(
             x = x - period * np.round((x - x[16, 16]) / period)
     seen = np.isfinite(x) & np.isfinite(y)
     if not seen.any():
-        raise NssaError(
-            "area of interest: the scene cannot be projected to its CRS; draw it in the scene's CRS"
-        )
+        raise NssaError("area of interest: the scene cannot be projected to its CRS; draw it in the scene's CRS")
     x, y = x[seen], y[seen]
     margin = 0.05 * max(np.ptp(x), np.ptp(y))
     return x.min() - margin, y.min() - margin, x.max() + margin, y.max() + margin

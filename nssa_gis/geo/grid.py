@@ -53,8 +53,7 @@ class TileGrid:
             )
         if self.overlap < 0 or self.step < 1:
             raise UsageError(
-                f"overlap {self.overlap}: for tiles of {self.tile} pixels it must be "
-                f"from 0 to {self.tile - self.align}"
+                f"overlap {self.overlap}: for tiles of {self.tile} pixels it must be from 0 to {self.tile - self.align}"
             )
 
     @property
@@ -167,9 +166,7 @@ def _core(index: Ints, count: int, step: int, overlap: int, size: int) -> tuple[
     return low, high
 
 
-def _reach(
-    low: NDArray[np.float64], high: NDArray[np.float64], tile: int, step: int, count: int
-) -> tuple[Ints, Ints]:
+def _reach(low: NDArray[np.float64], high: NDArray[np.float64], tile: int, step: int, count: int) -> tuple[Ints, Ints]:
     """First tile and one past the last whose interval ``i * step`` to ``i * step + tile`` meets each."""
     first = np.floor((low - tile) / step) + 1
     last = np.ceil(high / step)

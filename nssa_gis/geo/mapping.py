@@ -186,8 +186,7 @@ class RationalMapping:
         lon = lon - 360.0 * np.round(lon / 360.0)
         terms = _rpc_terms(lon / r.lon_scale, (y - r.lat_off) / r.lat_scale, self._height())
         samp, line = (
-            np.tensordot(np.asarray(num), terms, axes=(0, 0))
-            / np.tensordot(np.asarray(den), terms, axes=(0, 0))
+            np.tensordot(np.asarray(num), terms, axes=(0, 0)) / np.tensordot(np.asarray(den), terms, axes=(0, 0))
             for num, den in ((r.samp_num, r.samp_den), (r.line_num, r.line_den))
         )
         return samp * r.samp_scale + r.samp_off, line * r.line_scale + r.line_off
@@ -214,9 +213,7 @@ def _rpc_terms(lon: Floats, lat: Floats, height: float) -> Floats:
     return np.stack([one, x, y, h, x * y, x * h, y * h, x * x, y * y, h * h, *cubic])
 
 
-def _newton(
-    function: Callable[[Floats, Floats], Pair], goal: Pair, start: Pair, step: tuple[float, float]
-) -> Pair:
+def _newton(function: Callable[[Floats, Floats], Pair], goal: Pair, start: Pair, step: tuple[float, float]) -> Pair:
     """Solve ``function(x, y) = goal`` from ``start``; what has not settled to 1e-4 steps becomes NaN.
 
     The Jacobian is a central difference over ``step``: exact for polynomials of second order.

@@ -103,8 +103,6 @@ def _ground_coordinates(crs: pyproj.CRS) -> Callable[[Floats, Floats], Floats]:
         lon, lat = np.asarray(lon) * radian, np.asarray(lat) * radian
         sin, cos = np.sin(lat), np.cos(lat)
         normal = major / np.sqrt(1 - eccentricity2 * sin * sin)
-        return np.stack(
-            [normal * cos * np.cos(lon), normal * cos * np.sin(lon), normal * (1 - eccentricity2) * sin]
-        )
+        return np.stack([normal * cos * np.cos(lon), normal * cos * np.sin(lon), normal * (1 - eccentricity2) * sin])
 
     return earth_centred

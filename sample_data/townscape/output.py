@@ -79,8 +79,8 @@ def write_truth(path: Path, records: list[dict], gsd: float, origin: tuple[float
 
 
 def write_coco(folder: Path, name: str, image: np.ndarray, records: list[dict], gsd: float) -> None:
-    """Write picture and ``instances.json``; towns already in the folder stay."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write ``images/<name>.png`` and ``instances.json``; towns already in the folder stay."""
+    (folder / "images").mkdir(parents=True, exist_ok=True)
     index = folder / "instances.json"
     categories = [{"id": k, "name": label} for k, label in enumerate(CLASSES, 1)]
     data: dict = {"images": [], "annotations": [], "categories": categories}
@@ -108,5 +108,5 @@ def write_coco(folder: Path, name: str, image: np.ndarray, records: list[dict], 
             "area": area,
         }
         data["annotations"].append(annotation | {"iscrowd": int(record["occluded"])})
-    Image.fromarray(image).save(folder / file_name)
+    Image.fromarray(image).save(folder / "images" / file_name)
     index.write_text(json.dumps(data), encoding="utf-8")

@@ -40,9 +40,7 @@ def test_long_edges_bend():
     lon, lat = pyproj.Transformer.from_crs(UTM, WGS84, always_xy=True).transform(*FRAME.to_map(2000, 1500))
     area = Area.from_bounds((lon - 5, lat, lon + 5, lat + 5), WGS84, FRAME)
     xs = np.array([0.0, 1000, 2000, 3000, 4000])
-    x, y = pyproj.Transformer.from_crs(UTM, WGS84, always_xy=True).transform(
-        *FRAME.to_map(xs, np.full(5, 1500.0))
-    )
+    x, y = pyproj.Transformer.from_crs(UTM, WGS84, always_xy=True).transform(*FRAME.to_map(xs, np.full(5, 1500.0)))
     x, y = pyproj.Transformer.from_crs(WGS84, UTM, always_xy=True).transform(x, np.full(5, lat))
     edge, little = np.stack(FRAME.to_pixel(x, y), axis=-1), np.array([0, 0.05])
     assert area.contains(edge - little)[1:4].all()
@@ -70,13 +68,9 @@ def test_across_the_antimeridian(shift):
 
 def test_projected_scene_across_the_antimeridian():
     frame = Frame(1000, 1000, pyproj.CRS(32660), Affine(10, 0, 665000, 0, -10, 6660000))
-    lon, _ = pyproj.Transformer.from_crs(32660, 4326, always_xy=True).transform(
-        *frame.to_map([0, 1000], [500, 500])
-    )
+    lon, _ = pyproj.Transformer.from_crs(32660, 4326, always_xy=True).transform(*frame.to_map([0, 1000], [500, 500]))
     assert lon[0] > 0 > lon[1]
-    both = Area.from_geometries(
-        [shapely.box(179, 59, 180, 61), shapely.box(-180, 59, -179, 61)], WGS84, frame
-    )
+    both = Area.from_geometries([shapely.box(179, 59, 180, 61), shapely.box(-180, 59, -179, 61)], WGS84, frame)
     assert both.shape.area == pytest.approx(1e6, rel=1e-6)
 
 

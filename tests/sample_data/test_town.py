@@ -59,7 +59,7 @@ def test_coco_keeps_earlier_towns(tmp_path):
         write_coco(tmp_path, name, image, records, 0.2)
     data = json.loads((tmp_path / "instances.json").read_text(encoding="utf-8"))
     assert [i["file_name"] for i in data["images"]] == ["one.png", "two.png"]
-    assert all((tmp_path / i["file_name"]).exists() and i["gsd_m"] == 0.2 for i in data["images"])
+    assert all((tmp_path / "images" / i["file_name"]).exists() and i["gsd_m"] == 0.2 for i in data["images"])
     assert len({a["id"] for a in data["annotations"]}) == len(data["annotations"])
     per_image = Counter(a["image_id"] for a in data["annotations"])
     assert len(per_image) == 2 and set(per_image.values()) == {2}
