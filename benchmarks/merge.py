@@ -71,8 +71,6 @@ def _rows(grid: TileGrid, raw: Detections) -> int:
 
 def worker(method: str, folder: Path) -> None:
     """Run one of ours on a saved scene; print seconds, processor seconds, peak memory (MB) and records kept."""
-    import resource
-
     names = ("boxes", "scores", "labels", "tile", "cut")
     raw = Detections(*(np.load(folder / f"{name}.column.npy") for name in names))
     side = int(np.load(folder / "side.column.npy"))
@@ -80,7 +78,7 @@ def worker(method: str, folder: Path) -> None:
     start, start_cpu = time.perf_counter(), time.process_time()
     kept = _rows(grid, raw) if method == "seam (rows)" else len(merge_detections(raw, grid, method=method))
     seconds, cpu = time.perf_counter() - start, time.process_time() - start_cpu
-    print(seconds, cpu, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, kept)
+    print(seconds, cpu, rivals.peak_rss_mb(), kept)
 
 
 def measure(

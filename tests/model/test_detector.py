@@ -34,6 +34,16 @@ def test_every_module_can_be_switched_off_by_itself():
 
 
 @torch.no_grad()
+def test_a_third_head_at_stride_16():
+    from dataclasses import replace
+
+    model = Detector(replace(named_config("nssa-n", 1), head_strides=(4, 8, 16))).eval()
+    out = model(torch.rand(1, 3, 64, 64))
+    assert out.logits.shape[1] == 16 * 16 + 8 * 8 + 4 * 4
+    assert model.boxes(out, 64, 64).shape == (1, 336, 4)
+
+
+@torch.no_grad()
 def test_modules_start_near_the_plain_network():
     torch.manual_seed(0)
     full = Detector(named_config("nssa-s", 2)).eval()
