@@ -198,12 +198,31 @@ class _Facing:
             close = np.flatnonzero((there >= least[i]) & (there <= most[i]))
             i, j = i[close], j[close]
             overlap = pair_iou(self.clipped1.take(i, axis=0), self.clipped2.take(j, axis=0))
+            self._as_found(i, j, overlap, iou)
             hit = overlap >= iou
             found.append((i[hit], j[hit], overlap[hit]))
         if not found:
             return np.empty(0, np.intp), np.empty(0, np.intp), np.empty(0)
         i, j, overlap = (np.concatenate(part) for part in zip(*found, strict=True))
         return i, j, overlap
+
+    def _as_found(self, i: IndexArray, j: IndexArray, overlap: FloatArray, iou: float) -> None:
+        """Compare pairs below `iou` once more by the boxes as they were found (in place).
+
+        A box near a tile edge need not be cut there; moving its side beyond the edge makes a small one, which
+        is whole, too long to be known again.
+        """
+        near = self.band.near
+        doubtful = np.flatnonzero((overlap < iou) & ((near[self.rows1[i]] | near[self.rows2[j]]) > 0))
+        if not len(doubtful):
+            return
+        band, step = self.band, float(self.grid.step)
+        a, b = self.rows1[i[doubtful]], self.rows2[j[doubtful]]
+        corner = np.stack((band.col[a], band.row[a]), axis=1) * step
+        (left, right), (top, bottom) = _common(self.dc, self.grid), _common(self.dr, self.grid)
+        low, high = np.array([left, top, left, top]), np.array([right, bottom, right, bottom])
+        found1, found2 = (np.clip(band.found.boxes[k] - np.tile(corner, 2), low, high) for k in (a, b))
+        overlap[doubtful] = np.maximum(overlap[doubtful], pair_iou(found1, found2))
 
     def _sees_more(self, i: IndexArray, j: IndexArray) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Whether the first box goes on where the second is cut off, and the other way round."""
