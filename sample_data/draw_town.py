@@ -23,13 +23,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=7, help="which town (default 7)")
     parser.add_argument("--size", type=int, default=3200, help="side in pixels (default 3200)")
     parser.add_argument("--gsd", type=float, default=0.2, help="metres per pixel (default 0.2)")
-    parser.add_argument(
-        "-o", "--output", type=Path, default=Path(__file__).parent, help="folder (default here)"
-    )
+    parser.add_argument("-o", "--output", type=Path, default=Path(__file__).parent, help="folder (default here)")
     parser.add_argument("--name", default="town", help="stem of the files (default town)")
-    parser.add_argument(
-        "--coco", type=Path, help="write PNG and instances.json to this folder instead of a GeoTIFF"
-    )
+    parser.add_argument("--coco", type=Path, help="write PNG and instances.json to this folder instead of a GeoTIFF")
     args = parser.parse_args()
     begin = time.perf_counter()
     image, records = make_town(args.seed, args.size, args.gsd)

@@ -77,9 +77,7 @@ def draw_preview(
     try:
         picture.save(png_path, "PNG")
     except OSError as error:
-        raise NssaError(
-            f"{png_path}: cannot be written ({error.strerror or error}); choose another place"
-        ) from error
+        raise NssaError(f"{png_path}: cannot be written ({error.strerror or error}); choose another place") from error
 
 
 def _compose(scene: rasterio.DatasetReader, boxes: _Boxes, max_side: int, details: int) -> Image.Image:
@@ -202,9 +200,7 @@ def _parquet_columns(path: Path) -> dict[str, NDArray[Any]]:
     return {name: table[name].to_numpy() for name in table.column_names}
 
 
-def _spots(
-    boxes: _Boxes, width: int, height: int, canvas_height: int, details: int
-) -> tuple[list[Window], int, float]:
+def _spots(boxes: _Boxes, width: int, height: int, canvas_height: int, details: int) -> tuple[list[Window], int, float]:
     """Windows with the most objects, none over another; side of a panel in the picture; its zoom."""
     side = max(240, (canvas_height - (details - 1) * _GAP) // max(details, 1)) if details else 0
     if not len(boxes.xyxy) or not details:

@@ -149,9 +149,7 @@ class Chunk:
             rows["type"] = 1
             rows["xy"] = self.coords
         else:
-            layout = np.dtype(
-                [("order", "u1"), ("type", "<u4"), ("rings", "<u4"), ("n", "<u4"), ("xy", "<f8", (5, 2))]
-            )
+            layout = np.dtype([("order", "u1"), ("type", "<u4"), ("rings", "<u4"), ("n", "<u4"), ("xy", "<f8", (5, 2))])
             rows = np.empty(n, layout)
             rows["type"], rows["rings"], rows["n"] = 3, 1, 5
             rows["xy"][:, :4] = self.coords

@@ -239,9 +239,7 @@ class ExistingLayer:
             finally:
                 connection.close()
         except sqlite3.Error as error:
-            raise NssaError(
-                f"{path}: cannot be appended to ({error}); give a GeoPackage or use --overwrite"
-            ) from error
+            raise NssaError(f"{path}: cannot be appended to ({error}); give a GeoPackage or use --overwrite") from error
 
     def state(self) -> tuple[int, int]:
         """Something that changes when the file does."""
@@ -268,9 +266,7 @@ class ExistingLayer:
                 "nssa-gis wrote"
             )
         if kind.lower() != info.geometry:
-            raise NssaError(
-                f"{self.path}: its layer {self.name} holds {kind.lower()}s; give --geometry {kind.lower()}"
-            )
+            raise NssaError(f"{self.path}: its layer {self.name} holds {kind.lower()}s; give --geometry {kind.lower()}")
         self.rows, last = connection.execute(f"SELECT count(*), max(id) FROM {quoted}").fetchone()
         self.next_id = (last or 0) + 1
         self.crs = None
@@ -355,9 +351,7 @@ class ParquetSink:
         """Add a row group."""
         import pyarrow as pa
 
-        arrays = [
-            pa.array(chunk.columns[f.name], self._schema.field(f.name).type, from_pandas=True) for f in FIELDS
-        ]
+        arrays = [pa.array(chunk.columns[f.name], self._schema.field(f.name).type, from_pandas=True) for f in FIELDS]
         arrays.append(pa.array(chunk.wkb(), pa.binary()))
         self._writer.write_table(pa.Table.from_arrays(arrays, schema=self._schema))
 

@@ -59,9 +59,7 @@ def qml(classes: Sequence[tuple[int, str]], geometry: GeometryKind) -> str:
     categories = ET.SubElement(renderer, "categories")
     symbols = ET.SubElement(renderer, "symbols")
     for key, (class_id, name) in enumerate(classes):
-        ET.SubElement(
-            categories, "category", value=name, type="string", label=name, symbol=str(key), render="true"
-        )
+        ET.SubElement(categories, "category", value=name, type="string", label=name, symbol=str(key), render="true")
         _symbol(symbols, key, class_colour(class_id), _pen(class_id), geometry)
     # An empty value is QGIS's "all other values": classes that a later --append brings stay visible.
     other = str(len(classes))

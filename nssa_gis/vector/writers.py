@@ -84,8 +84,7 @@ def driver_of(path: str | os.PathLike[str], driver: str | None = None) -> str:
     if driver is None:
         if suffix not in DRIVERS:
             raise UsageError(
-                f"{path}: cannot tell the format from '{suffix}'; "
-                f"end the name in {', '.join(DRIVERS)} or give --of"
+                f"{path}: cannot tell the format from '{suffix}'; end the name in {', '.join(DRIVERS)} or give --of"
             )
         return DRIVERS[suffix]
     name = _ALIASES.get(driver.lower())
@@ -227,9 +226,7 @@ def layer_name(path: str | os.PathLike[str]) -> str:
     return f"layer_{stem}" if reserved or stem.lower() == "layer_styles" else stem
 
 
-def _layer_crs(
-    scene: CRS | None, t_crs: str | CRS | None, driver: str, existing: ExistingLayer | None
-) -> CRS | None:
+def _layer_crs(scene: CRS | None, t_crs: str | CRS | None, driver: str, existing: ExistingLayer | None) -> CRS | None:
     asked = None if t_crs is None else parse_crs(t_crs)
     if asked is not None and scene is None:
         raise UsageError("--t-crs: the scene has no coordinate system to convert from; leave the option out")
@@ -237,20 +234,15 @@ def _layer_crs(
         if (existing.crs is None) != (scene is None):
             have, lack = ("layer", "scene") if scene is None else ("scene", "layer")
             raise NssaError(
-                f"{existing.path}: the {have} has a coordinate system and the {lack} has none; "
-                "write another file"
+                f"{existing.path}: the {have} has a coordinate system and the {lack} has none; write another file"
             )
         if asked is not None and not asked.equals(existing.crs, ignore_axis_order=True):
-            raise UsageError(
-                f"--t-crs: rows appended to {existing.path} take its own CRS; leave the option out"
-            )
+            raise UsageError(f"--t-crs: rows appended to {existing.path} take its own CRS; leave the option out")
         return existing.crs
     if driver == "GeoJSON" and scene is not None:
         wgs84 = CRS.from_epsg(4326)
         if asked is not None and not asked.equals(wgs84, ignore_axis_order=True):
-            raise UsageError(
-                "--t-crs: GeoJSON is always longitude and latitude on WGS 84; write .gpkg instead"
-            )
+            raise UsageError("--t-crs: GeoJSON is always longitude and latitude on WGS 84; write .gpkg instead")
         return wgs84
     return asked or scene
 
@@ -413,6 +405,5 @@ def _explained(path: Path) -> Iterator[None]:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         one_line = " ".join(str(reason).split())
         raise NssaError(
-            f"{path}: cannot be written ({one_line}); free space, close it in other programs, "
-            "or choose another place"
+            f"{path}: cannot be written ({one_line}); free space, close it in other programs, or choose another place"
         ) from error

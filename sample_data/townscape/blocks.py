@@ -30,9 +30,7 @@ def plant(
     if species == "conifer":
         r = min(r, 3.2)
     high = r * rng.uniform(1.5, 2.3) + 1.2
-    town.trees.append(
-        Tree(x, y, r, high, species, int(rng.integers(1 << 20)), float(np.exp(rng.normal(0, 0.17))))
-    )
+    town.trees.append(Tree(x, y, r, high, species, int(rng.integers(1 << 20)), float(np.exp(rng.normal(0, 0.17)))))
 
 
 def points_in(shape: Polygon, count: int, rng: np.random.Generator) -> list[tuple[float, float]]:
@@ -264,9 +262,7 @@ def _toys(block: Block, c, along, inward, angle, depth, lot) -> None:
             colour = {"shed": (112, 94, 78), "trailer": (150, 150, 148)}.get(kind, (90, 90, 90))
             tone = rng.uniform(0.75, 1.3)
             colour = tuple(min(235, v * tone) for v in colour)
-            block.town.items.append(
-                Item(*p, angle, long, wide, high, kind, colour, int(rng.integers(1 << 30)))
-            )
+            block.town.items.append(Item(*p, angle, long, wide, high, kind, colour, int(rng.integers(1 << 30))))
             block.take(shape)
 
 
@@ -280,8 +276,7 @@ def park(block: Block) -> None:
             1 + 0.2 * np.sin(2 * t + rng.uniform(0, 6)) + 0.12 * np.sin(3 * t + rng.uniform(0, 6))
         )
         pond = Polygon(
-            block.at(*rng.uniform(-0.1, 0.1, 2) * block.short)
-            + np.stack([1.4 * r * np.cos(t), r * np.sin(t)], 1)
+            block.at(*rng.uniform(-0.1, 0.1, 2) * block.short) + np.stack([1.4 * r * np.cos(t), r * np.sin(t)], 1)
         )
         pond = affinity.rotate(pond, np.degrees(block.angle)).intersection(land.buffer(-6))
         town.grounds += [Ground(pond.buffer(1.2), "soil", 0.8), Ground(pond, "water")]
@@ -290,11 +285,7 @@ def park(block: Block) -> None:
         t = np.linspace(-0.6, 0.6, 40)
         a = rng.uniform(0, np.pi)
         wave = rng.uniform(4, 12) * np.sin(t * rng.uniform(4, 9) + rng.uniform(0, 6))
-        line = (
-            block.centre
-            + t[:, None] * block.long * (np.cos(a), np.sin(a))
-            + wave[:, None] * (-np.sin(a), np.cos(a))
-        )
+        line = block.centre + t[:, None] * block.long * (np.cos(a), np.sin(a)) + wave[:, None] * (-np.sin(a), np.cos(a))
         way = LineString(line + rng.normal(0, 8, 2)).buffer(rng.uniform(0.8, 1.3)).intersection(land)
         way = way.difference(unary_union(block.taken)) if block.taken else way
         town.grounds.append(Ground(way, "gravel", 1.05))
@@ -319,9 +310,7 @@ def bare(block: Block) -> None:
     ]
     for _ in range(int(land.area / 500)):
         a, b = rng.uniform(-0.45, 0.45, 2) * (block.long, block.short)
-        line = LineString(
-            [block.at(a, b), block.at(*(rng.uniform(-0.4, 0.4, 2) * (block.long, block.short)))]
-        )
+        line = LineString([block.at(a, b), block.at(*(rng.uniform(-0.4, 0.4, 2) * (block.long, block.short)))])
         for off in (-0.9, 0.9):
             town.overlays.append(Ground(line.offset_curve(off).buffer(0.25).intersection(land), "rut"))
     for x, y in points_in(land.buffer(-6), int(land.area / 420), rng):

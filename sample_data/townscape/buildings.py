@@ -50,10 +50,7 @@ def _tiles(canvas: Canvas, b: Building, sl, u, v, wide, rise) -> np.ndarray:
     rng = np.random.default_rng(b.seed)
     fine, mid, mid2 = canvas.fine[sl], canvas.mid[sl], canvas.mid2[sl]
     rows = np.sin(v * (2 * np.pi / 0.36)) * 0.055 + np.sin(u * (2 * np.pi / 0.30)) * 0.03
-    colour = (
-        linear(b.colour).reshape(3, 1, 1)
-        * np.exp(rows + 0.11 * fine + 0.09 * mid + 0.05 * canvas.broad[sl])[None]
-    )
+    colour = linear(b.colour).reshape(3, 1, 1) * np.exp(rows + 0.11 * fine + 0.09 * mid + 0.05 * canvas.broad[sl])[None]
     moss = np.clip((mid2 + 0.4 * fine - rng.uniform(0.9, 2.4)) * 0.4, 0, 0.5)[None]
     colour = colour * (1 - moss) + linear((78, 80, 58)).reshape(3, 1, 1) * moss
     # Rain leaves streaks down the slope: noise stretched across the ridge.
@@ -62,9 +59,7 @@ def _tiles(canvas: Canvas, b: Building, sl, u, v, wide, rise) -> np.ndarray:
     if b.length > 18 and b.roof == "gable":
         # Party walls divide a terrace, and every house of it has weathered in its own way.
         house = np.floor(u / 6.2)
-        colour *= (1 + 0.06 * np.sin(house * 37.7 + b.seed % 97))[None] * np.where(u % 6.2 < 0.22, 1.3, 1.0)[
-            None
-        ]
+        colour *= (1 + 0.06 * np.sin(house * 37.7 + b.seed % 97))[None] * np.where(u % 6.2 < 0.22, 1.3, 1.0)[None]
     ridge = np.abs(v) < 0.14
     if b.roof == "hip":
         ridge |= np.abs((wide / 2 - np.abs(v)) - (b.length / 2 + 0.35 - np.abs(u)) * 1.1) < 0.13
@@ -111,18 +106,13 @@ def _tile_details(canvas: Canvas, b: Building) -> None:
                 u, v = (i - (n - 1) / 2) * 1.04, side * (b.width * 0.26 + (j - (m - 1) / 2) * 1.40)
                 x, y, z = place(u, v)
                 if abs(u) < flat_part and 0.9 < abs(v) < b.width / 2 - 0.6:
-                    _block(
-                        canvas, x, y, b.angle, 1.0, 1.34, z + 0.16, (36, 42, 58), 0.5, -b.slope * np.sign(v)
-                    )
+                    _block(canvas, x, y, b.angle, 1.0, 1.34, z + 0.16, (36, 42, 58), 0.5, -b.slope * np.sign(v))
 
 
 def _metal(canvas: Canvas, b: Building, sl, u, v) -> np.ndarray:
     ribs = 0.07 * np.sin(u * (2 * np.pi / 0.9)) + np.where(u % 6.0 < 0.12, -0.25, 0.0)
     rust = np.clip((canvas.mid2[sl] + 0.5 * canvas.broad[sl] - 1.6) * 0.5, 0, 0.5)[None]
-    base = (
-        linear(b.colour).reshape(3, 1, 1)
-        * np.exp(ribs + 0.05 * canvas.mid[sl] + 0.10 * canvas.broad2[sl])[None]
-    )
+    base = linear(b.colour).reshape(3, 1, 1) * np.exp(ribs + 0.05 * canvas.mid[sl] + 0.10 * canvas.broad2[sl])[None]
     return (base * (1 - rust) + linear((130, 106, 88)).reshape(3, 1, 1) * rust).astype(np.float32)
 
 
@@ -150,9 +140,7 @@ def _flat(canvas: Canvas, b: Building, sl, u, v) -> None:
     mask = (au < b.length / 2) & (av < b.width / 2)
     rim = (b.length / 2 - au < 0.4) | (b.width / 2 - av < 0.4)
     fine, mid = canvas.fine[sl], canvas.mid[sl]
-    seams = np.where((u % 1.0 < 0.06) & (rng.random() < 0.6), -0.12, 0.0) + np.where(
-        v % 7.5 < 0.08, -0.15, 0.0
-    )
+    seams = np.where((u % 1.0 < 0.06) & (rng.random() < 0.6), -0.12, 0.0) + np.where(v % 7.5 < 0.08, -0.15, 0.0)
     tex = np.exp(0.09 * fine + 0.08 * mid + 0.13 * canvas.broad[sl] + seams)
     colour = linear(b.colour).reshape(3, 1, 1) * tex[None]
     puddle = np.clip((canvas.mid2[sl] + canvas.broad2[sl] - 1.3) * 0.35, 0, 0.45)[None]

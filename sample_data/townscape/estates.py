@@ -71,9 +71,7 @@ def _parking(block: Block, area: Polygon, fill: float, van: float = 0.05, first:
                 heading = angle + back + rng.normal(0, 0.03)
                 town.park(make_vehicle(any_label(rng, van, 0.0), *(p + shift), heading, rng), 0.05)
             elif rng.random() < 0.35:
-                town.overlays.append(
-                    Ground(Point(p + rng.normal(0, 0.4, 2)).buffer(rng.uniform(0.3, 0.9)), "stain")
-                )
+                town.overlays.append(Ground(Point(p + rng.normal(0, 0.4, 2)).buffer(rng.uniform(0.3, 0.9)), "stain"))
             elif rng.random() < 0.06:
                 island = rectangle(*p, angle, 4.6, 2.0)
                 town.grounds.append(Ground(island, "garden", 0.9))
@@ -123,9 +121,7 @@ def _apron(block: Block, inner: Polygon, material: str) -> None:
     town.grounds.append(Ground(paved, material, tone))
     for _ in range(int(inner.area / 260)):
         p = block.at(*(rng.uniform(-0.5, 0.5, 2) * (block.long, block.short)))
-        shape = rectangle(
-            *p, block.angle + rng.choice([0, np.pi / 2]), rng.uniform(2, 14), rng.uniform(0.8, 5)
-        )
+        shape = rectangle(*p, block.angle + rng.choice([0, np.pi / 2]), rng.uniform(2, 14), rng.uniform(0.8, 5))
         town.overlays.append(Ground(shape.intersection(inner), "patch", float(rng.uniform(0.8, 1.18))))
     for _ in range(int(inner.area / 90)):
         p = block.at(*(rng.uniform(-0.5, 0.5, 2) * (block.long, block.short)))
@@ -154,9 +150,7 @@ def shops(block: Block) -> None:
     rng = block.rng
     inner = _rim(block, rng.uniform(1.5, 4.0), 9.0)
     _apron(block, inner, "asphalt")
-    hall = _hall(
-        block, inner, "flat", block.long * rng.uniform(0.4, 0.7), rng.uniform(22, 38), rng.uniform(5, 7.5)
-    )
+    hall = _hall(block, inner, "flat", block.long * rng.uniform(0.4, 0.7), rng.uniform(22, 38), rng.uniform(5, 7.5))
     if hall is not None:
         # Parking rows follow the shop.
         block.angle = hall.angle
@@ -190,9 +184,7 @@ def industry(block: Block) -> None:
         for j in range(int(rng.integers(1, 4))):
             q = p + j * 2.6 * np.array([-np.sin(a), np.cos(a)])
             if inner.contains(rectangle(*q, a, 6.4, 2.8)):
-                put_item(
-                    block, *q, a, str(rng.choice(["container", "container", "pallets", "heap", "dumpster"]))
-                )
+                put_item(block, *q, a, str(rng.choice(["container", "container", "pallets", "heap", "dumpster"])))
     spot = block.fit(45.0, 17.4, inner, 2.0)
     if spot is not None:
         lot_rows(block, spot, 0.15)
@@ -233,11 +225,7 @@ def flats(block: Block) -> None:
     rng, town, land = block.rng, block.town, block.land
     town.grounds.append(Ground(land, "lawn", float(rng.uniform(0.9, 1.1))))
     roof = str(rng.choice(["flat", "flat", "hip", "gable"]))
-    colour = (
-        FLAT[rng.integers(6)]
-        if roof == "flat"
-        else ((132, 82, 66), (104, 70, 60), (84, 84, 86))[rng.integers(3)]
-    )
+    colour = FLAT[rng.integers(6)] if roof == "flat" else ((132, 82, 66), (104, 70, 60), (84, 84, 86))[rng.integers(3)]
     high = float(rng.choice([9.0, 11.5, 14.0, 16.5]))
     for _ in range(int(land.area / 1300) + 1):
         spot = block.fit(rng.uniform(30, 46), 12.0, land.buffer(-3.5), 11.0)
@@ -301,9 +289,7 @@ def sport(block: Block) -> None:
         marks.append((c + x * s * (hl - 5.5), a + np.pi / 2, 18.0))
     town.paint += [corners(*p, b, n, 0.14) for p, b, n in marks]
     ring = np.linspace(0, 2 * np.pi, 49)
-    town.paint += [
-        corners(*(c + 9.15 * (x * np.cos(t) + y * np.sin(t))), t + a + np.pi / 2, 1.25, 0.14) for t in ring
-    ]
+    town.paint += [corners(*(c + 9.15 * (x * np.cos(t) + y * np.sin(t))), t + a + np.pi / 2, 1.25, 0.14) for t in ring]
     used = unary_union(block.taken)
     for u in np.arange(-block.long / 2 + 12, block.long / 2, 19.0):
         for v in (-block.short / 2 + 20, block.short / 2 - 20):

@@ -76,9 +76,7 @@ def illuminate(canvas: Canvas, sun: Sun, tallest: float) -> np.ndarray:
     glint = np.clip((hz - gx * hx - gy * hy) * inverse * norm, 0, 1)
     glint = canvas.gloss * (1.1 * glint**90 * lit + 0.012 * inverse)
     # Sky light: corners below their surroundings see less of it.
-    coarse = (
-        z[: z.shape[0] // 3 * 3, : z.shape[1] // 3 * 3].reshape(z.shape[0] // 3, 3, -1, 3).mean(axis=(1, 3))
-    )
+    coarse = z[: z.shape[0] // 3 * 3, : z.shape[1] // 3 * 3].reshape(z.shape[0] // 3, 3, -1, 3).mean(axis=(1, 3))
     open_sky = np.ones_like(z)
     for radius, gain in ((3, 0.55), (14, 0.16)):
         pit = np.clip(box_blur(coarse, radius) - coarse, 0, 4)
@@ -86,7 +84,5 @@ def illuminate(canvas: Canvas, sun: Sun, tallest: float) -> np.ndarray:
         open_sky[: factor.shape[0], : factor.shape[1]] *= factor
     out = np.empty_like(canvas.albedo)
     for c, (direct, sky, glare) in enumerate(((0.80, 0.185, 1.0), (0.78, 0.215, 1.0), (0.745, 0.26, 1.02))):
-        out[c] = (
-            canvas.albedo[c] * (direct / se * facing + sky * open_sky * (0.5 + 0.5 * inverse)) + glare * glint
-        )
+        out[c] = canvas.albedo[c] * (direct / se * facing + sky * open_sky * (0.5 + 0.5 * inverse)) + glare * glint
     return out

@@ -39,9 +39,7 @@ def truth_boxes(vehicles: list[Vehicle], visible: np.ndarray, size: int, gsd: fl
     return records
 
 
-def write_geotiff(
-    path: Path, image: np.ndarray, gsd: float, origin: tuple[float, float], quality: int = 85
-) -> None:
+def write_geotiff(path: Path, image: np.ndarray, gsd: float, origin: tuple[float, float], quality: int = 85) -> None:
     """Write an (H, W, 3) uint8 picture as a cloud-optimised GeoTIFF with JPEG in YCbCr."""
     h, w, _ = image.shape
     with rasterio.open(
@@ -73,9 +71,7 @@ def write_truth(path: Path, records: list[dict], gsd: float, origin: tuple[float
         geometry = {"type": "Polygon", "coordinates": [ring]}
         features.append({"type": "Feature", "id": number, "properties": properties, "geometry": geometry})
     lines = ",\n".join(json.dumps(f, separators=(",", ":")) for f in features)
-    path.write_text(
-        f'{{"type":"FeatureCollection","name":"{path.stem}","features":[\n{lines}\n]}}\n', encoding="utf-8"
-    )
+    path.write_text(f'{{"type":"FeatureCollection","name":"{path.stem}","features":[\n{lines}\n]}}\n', encoding="utf-8")
 
 
 def write_coco(folder: Path, name: str, image: np.ndarray, records: list[dict], gsd: float) -> None:

@@ -49,9 +49,7 @@ def crown(species: str, number: int) -> tuple[np.ndarray, np.ndarray]:
         arms = rng.integers(9, 14)
         r = np.hypot(x, y)
         star = (
-            1
-            + 0.14 * np.sin(arms * angle + 4 * r + rng.uniform(0, 6))
-            + 0.07 * np.sin(5 * angle + rng.uniform(0, 6))
+            1 + 0.14 * np.sin(arms * angle + 4 * r + rng.uniform(0, 6)) + 0.07 * np.sin(5 * angle + rng.uniform(0, 6))
         )
         h = np.clip(1 - r / (0.95 * star), 0, 1)
         h += 0.08 * np.sin(r * 22 + 2 * np.sin(angle * arms)) * (h > 0)
@@ -87,12 +85,8 @@ def draw_tree(canvas: Canvas, tree: Tree) -> None:
     # Leaves blur the outline: displace the lookup by fine noise.
     fine, mid = canvas.fine[sl], canvas.mid[sl]
     scale = (CELLS - 1) / 2.3
-    iu = np.clip(np.rint((u / tree.radius + 1.15 + 0.05 * fine / tree.radius) * scale), 0, CELLS - 1).astype(
-        np.int32
-    )
-    iv = np.clip(
-        np.rint((v / tree.radius + 1.15 + 0.05 * canvas.fine2[sl] / tree.radius) * scale), 0, CELLS - 1
-    )
+    iu = np.clip(np.rint((u / tree.radius + 1.15 + 0.05 * fine / tree.radius) * scale), 0, CELLS - 1).astype(np.int32)
+    iv = np.clip(np.rint((v / tree.radius + 1.15 + 0.05 * canvas.fine2[sl] / tree.radius) * scale), 0, CELLS - 1)
     iv = iv.astype(np.int32)
     h = height[iv, iu]
     mask = (h > 0.12) & (canvas.fine2[sl] + canvas.fine[sl] * 0.5 > -1.9)

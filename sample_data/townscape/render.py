@@ -95,9 +95,7 @@ class Painter:
                 if hit is not None:
                     canvas.put(hit[0], hit[1], linear((178, 168, 158)), 0.45, 0.2)
         surfaces.paint_ground(canvas, Ground(net.corridor.intersection(clip), "paving"), 0.12)
-        surfaces.paint_ground(
-            canvas, Ground(net.surface.buffer(0.16).intersection(clip), "concrete", 1.05), 0.12
-        )
+        surfaces.paint_ground(canvas, Ground(net.surface.buffer(0.16).intersection(clip), "concrete", 1.05), 0.12)
         surfaces.paint_ground(canvas, Ground(net.surface.intersection(clip), "asphalt"))
         for road in net.roads:
             shape = road.line.buffer(road.width / 2, cap_style="flat")

@@ -68,9 +68,7 @@ def _make_road(line: LineString, depth: int, rng: np.random.Generator) -> Road:
         return Road(line, 13.6, "arterial", tone, 4.6)
     if depth < 2:
         return Road(line, 9.2, "collector", tone, 2.6, ((1,), (-1,), (1, -1))[rng.integers(3)])
-    return Road(
-        line, float(rng.uniform(6.6, 7.6)), "street", tone, 1.9, ((1,), (-1,), (1, -1))[rng.integers(3)]
-    )
+    return Road(line, float(rng.uniform(6.6, 7.6)), "street", tone, 1.9, ((1,), (-1,), (1, -1))[rng.integers(3)])
 
 
 def _river(line: LineString, half: float, rng: np.random.Generator) -> Polygon:
@@ -141,9 +139,7 @@ class Net:
             self.bank = line.buffer(width / 2 + rng.uniform(8, 14)).union(self.water.buffer(3))
         if extent > 150 and rng.random() < 0.75:
             p = centre - normal * side * extent * rng.uniform(0.30, 0.44)
-            self.rail_line = warp(
-                _through(*p, angle + rng.uniform(-0.2, 0.2)).intersection(self.domain.buffer(100))
-            )
+            self.rail_line = warp(_through(*p, angle + rng.uniform(-0.2, 0.2)).intersection(self.domain.buffer(100)))
             self.rail = self.rail_line.buffer(7.5)
 
     def _build(self, cuts, warp: Warp, rng) -> None:
@@ -162,9 +158,7 @@ class Net:
         corridor = unary_union([*wide, hub.buffer(4.5)])
         self.corridor = corridor.buffer(3.0).buffer(-3.0).union(self.surface.buffer(1.6))
         for k, road in enumerate(self.roads):
-            others = unary_union(
-                [s.buffer(2.2) for j, s in enumerate(shapes) if j != k and s.intersects(shapes[k])]
-            )
+            others = unary_union([s.buffer(2.2) for j, s in enumerate(shapes) if j != k and s.intersects(shapes[k])])
             road.pieces = lines_of(road.line.difference(others.union(hub.buffer(3))), 18)
         rest = self.domain.difference(unary_union([self.corridor, self.bank, self.rail]))
         self.blocks = [p.buffer(0) for p in polygons_of(rest, 150)]
@@ -202,10 +196,7 @@ def _junction_paint(town: Town, road: Road, piece: LineString, rng: np.random.Ge
         if not box(0, 0, town.extent, town.extent).buffer(20).contains(piece.interpolate(d)):
             continue
         sign = 1 if at_end else -1
-        zebra = (
-            piece.length > 30
-            and rng.random() < {"arterial": 0.7, "collector": 0.5, "street": 0.12}[road.kind]
-        )
+        zebra = piece.length > 30 and rng.random() < {"arterial": 0.7, "collector": 0.5, "street": 0.12}[road.kind]
         if zebra:
             inward = piece.length - 2.5 if at_end else 2.5
             for across in np.arange(-road.width / 2 + 0.5, road.width / 2 - 0.3, 1.0):
@@ -218,9 +209,7 @@ def _junction_paint(town: Town, road: Road, piece: LineString, rng: np.random.Ge
         if road.kind == "arterial" and piece.length > 50:
             for lane, turn in ((1.7, -1), (5.0, int(rng.integers(0, 2)))):
                 for back in (11.0, 24.0):
-                    p, a = offset_points(
-                        piece, np.array([piece.length - back if at_end else back]), sign * lane
-                    )
+                    p, a = offset_points(piece, np.array([piece.length - back if at_end else back]), sign * lane)
                     town.paint += _arrow(*p[0], a[0] + (0 if at_end else np.pi), turn * 1)
 
 
@@ -252,9 +241,7 @@ def mark_roads(town: Town, net: Net, rng: np.random.Generator) -> None:
         if k % 2:
             a = k * np.pi / 18
             town.paint.append(corners(x + outer * np.cos(a), y + outer * np.sin(a), a + np.pi / 2, 1.5, 0.25))
-    town.overlays.append(
-        Ground(Point(x, y).buffer(inner + 2.2).difference(Point(x, y).buffer(inner)), "cobble")
-    )
+    town.overlays.append(Ground(Point(x, y).buffer(inner + 2.2).difference(Point(x, y).buffer(inner)), "cobble"))
 
 
 def _wear(town: Town, road: Road, rng: np.random.Generator) -> None:
@@ -271,9 +258,7 @@ def _wear(town: Town, road: Road, rng: np.random.Generator) -> None:
         p, a = offset_points(road.line, np.array([d]), rng.uniform(-0.4, 0.4) * road.width)
         kind = rng.choice(["patch", "patch", "manhole", "manhole", "trench", "crack", "crack", "crack"])
         if kind == "patch":
-            shape = Polygon(
-                corners(*p[0], a[0] + rng.normal(0, 0.03), rng.uniform(1.2, 7), rng.uniform(0.8, 2.6))
-            )
+            shape = Polygon(corners(*p[0], a[0] + rng.normal(0, 0.03), rng.uniform(1.2, 7), rng.uniform(0.8, 2.6)))
             town.overlays.append(Ground(shape, "patch", float(rng.uniform(0.72, 1.25))))
         elif kind == "trench":
             line = substring(road.line, d, min(road.line.length, d + rng.uniform(10, 50)))

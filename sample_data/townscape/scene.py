@@ -66,9 +66,7 @@ def _shores(town: Town, net: Net, rng: np.random.Generator) -> None:
         while d < shore.exterior.length - 12:
             reach = rng.uniform(2, 12)
             if rng.random() < 0.35:
-                reeds = (
-                    substring(shore.exterior, d, d + reach).buffer(rng.uniform(0.4, 1.1)).difference(keep_off)
-                )
+                reeds = substring(shore.exterior, d, d + reach).buffer(rng.uniform(0.4, 1.1)).difference(keep_off)
                 town.hedges.append(Hedge(reeds, float(rng.uniform(0.3, 1.0)), "reeds"))
             d += reach
     for road in net.roads:

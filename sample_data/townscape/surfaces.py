@@ -30,9 +30,7 @@ EARTH = linear((124, 108, 82))
 def _mix(a: np.ndarray, b: np.ndarray, t: np.ndarray) -> np.ndarray:
     t = np.clip(t, 0, 1)[None]
     return (
-        a.reshape(3, -1, 1) * (1 - t) + b.reshape(3, -1, 1) * t
-        if a.ndim == 1
-        else a * (1 - t) + b.reshape(3, 1, 1) * t
+        a.reshape(3, -1, 1) * (1 - t) + b.reshape(3, -1, 1) * t if a.ndim == 1 else a * (1 - t) + b.reshape(3, 1, 1) * t
     )
 
 
@@ -61,21 +59,14 @@ def material(canvas: Canvas, sl: Slices, ground: Ground) -> tuple[np.ndarray, fl
         }[name]
         colour = _plants(canvas, sl, dry, patchy, rough)
         if name == "pitch":
-            x = canvas.xs[sl[1]][None, :] * np.cos(ground.angle) + canvas.ys[sl[0]][:, None] * np.sin(
-                ground.angle
-            )
+            x = canvas.xs[sl[1]][None, :] * np.cos(ground.angle) + canvas.ys[sl[0]][:, None] * np.sin(ground.angle)
             colour = colour * (1 + 0.07 * np.sign(np.sin(x * np.pi / 5.5)))[None].astype(np.float32)
         return colour * ground.tone * (0.55 if name == "forest" else 1.0), 0.0, 0.0
     if name == "water":
-        base = (
-            linear((66, 78, 66)).reshape(3, 1, 1)
-            * np.exp(0.14 * broad + 0.05 * mid + 0.05 * canvas.mid2[sl])[None]
-        )
+        base = linear((66, 78, 66)).reshape(3, 1, 1) * np.exp(0.14 * broad + 0.05 * mid + 0.05 * canvas.mid2[sl])[None]
         return base.astype(np.float32), -0.8, 0.45
     rgb, f, m, b = MATERIALS[name]
-    colour = (
-        linear(rgb).reshape(3, 1, 1) * np.exp(f * fine + m * mid + b * broad)[None] * np.float32(ground.tone)
-    )
+    colour = linear(rgb).reshape(3, 1, 1) * np.exp(f * fine + m * mid + b * broad)[None] * np.float32(ground.tone)
     warm = 0.03 * canvas.mid2[sl] + 0.03 * canvas.broad2[sl]
     colour[0] *= 1 + warm
     colour[2] *= 1 - warm

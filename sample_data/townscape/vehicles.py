@@ -57,12 +57,8 @@ def outline(vehicle: Vehicle) -> np.ndarray:
     """Return the outline of the body without mirrors, ground metres, float64 (N, 2)."""
     a, b, r = vehicle.length / 2, vehicle.width / 2, _corner(vehicle)
     t = np.linspace(0, np.pi / 2, 9)
-    u = np.concatenate(
-        [a - r + r * np.cos(t), -a + r - r * np.sin(t), -a + r - r * np.cos(t), a - r + r * np.sin(t)]
-    )
-    v = np.concatenate(
-        [b - r + r * np.sin(t), b - r + r * np.cos(t), -b + r - r * np.sin(t), -b + r - r * np.cos(t)]
-    )
+    u = np.concatenate([a - r + r * np.cos(t), -a + r - r * np.sin(t), -a + r - r * np.cos(t), a - r + r * np.sin(t)])
+    v = np.concatenate([b - r + r * np.sin(t), b - r + r * np.cos(t), -b + r - r * np.sin(t), -b + r - r * np.cos(t)])
     middle = np.linspace(-0.4, 0.4, 17) * vehicle.length
     u, v = np.concatenate([u, middle, middle]), np.concatenate([v, np.full(17, b), np.full(17, -b)])
     v = v * _taper(u / vehicle.length, vehicle.label)
@@ -176,9 +172,7 @@ def _car(body: _Body) -> np.ndarray:
 
 def _van(body: _Body) -> np.ndarray:
     s, q, u = body.s, body.q, body.u
-    ridge = np.interp(s, [-0.5, -0.485, 0.26, 0.38, 0.47, 0.5], [1.9, 2.3, 2.3, 1.45, 1.1, 0.7]).astype(
-        np.float32
-    )
+    ridge = np.interp(s, [-0.5, -0.485, 0.26, 0.38, 0.47, 0.5], [1.9, 2.3, 2.3, 1.45, 1.1, 0.7]).astype(np.float32)
     z = np.minimum(ridge, 1.35 + (ridge - 1.35) * np.clip((0.985 - q) / 0.14, 0, 1))
     z = body.rim(z, 0.2, 0.4)
     t = np.clip((s - 0.27) / 0.11, 0, 1)

@@ -46,9 +46,7 @@ def test_values_of_a_row(frame, info):
 def test_types_of_columns_also_without_rows(frame, info):
     for chunk in (records(Detections.empty(), frame, info), empty_chunk(info)):
         assert len(chunk) == 0
-        assert {f.name: chunk.columns[f.name].dtype for f in FIELDS} == {
-            f.name: np.dtype(f.dtype) for f in FIELDS
-        }
+        assert {f.name: chunk.columns[f.name].dtype for f in FIELDS} == {f.name: np.dtype(f.dtype) for f in FIELDS}
         assert chunk.wkb().shape == (0,)
 
 

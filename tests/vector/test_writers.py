@@ -106,9 +106,7 @@ def test_scene_without_crs(ext, tmp_path, bare_info, detections):
     assert np.isnan(columns["width_m"].astype(float)).all()
     if ext == "gpkg":
         with sqlite3.connect(path) as db:
-            assert db.execute("SELECT srs_id FROM gpkg_contents WHERE table_name = 'bare'").fetchone() == (
-                -1,
-            )
+            assert db.execute("SELECT srs_id FROM gpkg_contents WHERE table_name = 'bare'").fetchone() == (-1,)
             assert db.execute("SELECT count(*) FROM bare WHERE width_m IS NULL").fetchone() == (9,)
 
 
@@ -119,9 +117,9 @@ def test_gpkg_container(tmp_path, frame, info, detections):
         assert db.execute("PRAGMA user_version").fetchone() == (10300,)
         assert db.execute("SELECT count(*) FROM rtree_cars_geom").fetchone() == (40,)
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-        assert db.execute(
-            "SELECT data_type FROM gpkg_contents WHERE table_name='layer_styles'"
-        ).fetchone() == ("attributes",)
+        assert db.execute("SELECT data_type FROM gpkg_contents WHERE table_name='layer_styles'").fetchone() == (
+            "attributes",
+        )
         assert db.execute("SELECT srs_id FROM gpkg_contents WHERE table_name='cars'").fetchone() == (32632,)
     meta = pyogrio.read_info(path, layer="cars")
     assert meta["layer_metadata"]["software"] == "nssa-gis 0.1"
@@ -283,9 +281,7 @@ def test_symbolic_link_stays(tmp_path, frame, info, detections):
     assert link.is_symlink() and len(read(real)[0]) == 6
 
 
-@pytest.mark.parametrize(
-    "name", ["gpkg_x.gpkg", "a b'c\"d.gpkg", "häuser [1].shp", "layer_styles.gpkg", "x.y.fgb"]
-)
+@pytest.mark.parametrize("name", ["gpkg_x.gpkg", "a b'c\"d.gpkg", "häuser [1].shp", "layer_styles.gpkg", "x.y.fgb"])
 def test_odd_names(name, tmp_path, frame, info, detections):
     path = tmp_path / name
     write(path, info, frame, detections(3))
