@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from nssa_gis.train.losses import box_iou, wasserstein_similarity
+from nssa_gis.train.measures import box_iou, wasserstein_similarity
 
 
 class Assignment(NamedTuple):

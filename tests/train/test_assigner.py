@@ -5,7 +5,7 @@ import torch
 
 from nssa_gis.model.head import points_of
 from nssa_gis.train.assigner import ASSIGNERS, GaussianTopK, TaskAligned, gaussian_similarity
-from nssa_gis.train.losses import box_iou
+from nssa_gis.train.measures import box_iou
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ import torch
 from nssa_gis.model.config import named_config
 from nssa_gis.model.detector import Detector, Predictions
 from nssa_gis.train.assigner import GaussianTopK
-from nssa_gis.train.losses import Truth, box_iou, detection_loss, distance_iou, wasserstein_similarity
+from nssa_gis.train.losses import Truth, detection_loss
+from nssa_gis.train.measures import box_iou, distance_iou, wasserstein_similarity
 
 
 def test_box_measures_by_hand():
