@@ -313,7 +313,7 @@ class _Run:
         for batch in reader:
             asked = time.monotonic()
             self.seconds_waiting += asked - free_since
-            found = backend.predict(batch.pixels, plan.threshold)
+            found = backend.predict(batch.pixels, plan.candidate_threshold)
             free_since = time.monotonic()
             self.seconds_model += free_since - asked
             gatherer.add(batch.ids, plan.grid.rows_of(batch.ids), _on_grid(found, batch, plan))
@@ -404,11 +404,12 @@ def _on_grid(found: Detections, batch: TileBatch, plan: Plan) -> Detections:
     boxes = np.clip(boxes, 0.0, limits)
     cut = plan.grid.cut_sides(boxes, ids)
     whole = Detections.from_columns(boxes, found.scores, found.labels, ids, cut)
-    return whole.take((boxes[:, 2:] > boxes[:, :2]).all(axis=1) & (found.scores >= plan.threshold))
+    return whole.take((boxes[:, 2:] > boxes[:, :2]).all(axis=1) & (found.scores >= plan.candidate_threshold))
 
 
 def _wanted(merged: Detections, plan: Plan) -> Detections:
-    """Keep the wanted classes and places; boxes become scene pixels."""
+    """Keep the wanted scores, classes and places; boxes become scene pixels."""
+    merged = merged.take(merged.scores >= np.float32(plan.threshold))
     if plan.labels is not None:
         merged = merged.take(np.isin(merged.labels, plan.labels))
     boxes = merged.boxes / np.tile(plan.scale, 2)

@@ -25,6 +25,12 @@ if TYPE_CHECKING:
     from nssa_gis.runtime.package import ModelPackage
 
 
+#: Boxes down to this share of the threshold enter the seam merge. Which view of an object counts is decided there;
+#: were each tile's own score to decide, an object near the threshold that lies in several tiles would have several
+#: chances, and smaller tiles would find more.
+_CANDIDATES = 0.7
+
+
 @dataclass(frozen=True)
 class Plan:
     """All decisions of one run.
@@ -60,6 +66,11 @@ class Plan:
     scaling: Scaling
     threshold: float
     labels: NDArray[np.int16] | None
+
+    @property
+    def candidate_threshold(self) -> float:
+        """Least score of a box that enters the seam merge."""
+        return _CANDIDATES * self.threshold
 
 
 def make_plan(scene: Scene, package: ModelPackage, options: DetectOptions, report: Reporter) -> Plan:

@@ -53,8 +53,9 @@ def resolve(band: Band, edges: Edges, grid: TileGrid) -> Detections:
     """One record for each object among whole components of matched boxes.
 
     Pieces that each saw one end are joined first. Then the best takes everything matched with itself: whole
-    boxes before joined ones before cut ones; then the fewer cut sides, the higher score, the farther from
-    its tile's edge. What was matched with a taken box only, not with the best, goes on by itself: there is
+    boxes before joined ones before cut ones; then the fewer cut sides, the farther from its tile's edge, the
+    higher score. The view from the middle of a tile has the fullest surroundings, and unlike the best of all
+    scores it does not favour objects that happen to be seen more often. What was matched with a taken box only, not with the best, goes on by itself: there is
     no chaining.
 
     Parameters
@@ -102,15 +103,15 @@ def _ranking(band: Band, edges: Edges, joined: NDArray[np.bool_], grid: TileGrid
     tier = np.where(band.near == 0, _WHOLE, np.where(dominated, _PIECE, _CUT))
     tier = np.where(joined, _JOINED, tier)
     # Non-negative float32 values sort like their bits, so that one integer holds all but the last tie-break.
-    score = np.maximum(band.found.scores, np.float32(0)).view(np.int32).astype(np.int64)
+    depth = np.maximum(_depth(band, grid), 0.0).astype(np.float32).view(np.int32).astype(np.int64)
     key = ((tier * 8 + _BITS[band.found.cut & 15]) * 8 + _BITS[band.near]) << 32
-    key += 0x7FFFFFFF - score
+    key += 0x7F800000 - depth
     order = np.argsort(key, kind="stable")
     equal = key[order[1:]] == key[order[:-1]]
     if equal.any():
         tied = np.flatnonzero(np.concatenate([equal, [False]]) | np.concatenate([[False], equal]))
         rows = order[tied]
-        order[tied] = rows[np.lexsort((-_depth(band.take(rows), grid), key[rows]))]
+        order[tied] = rows[np.lexsort((-band.found.scores[rows], key[rows]))]
     return order
 
 

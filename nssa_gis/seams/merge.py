@@ -27,8 +27,8 @@ class SeamMerger:
     The rules ("seam"): boxes of one tile are never merged. Boxes of two tiles are compared inside the window
     that both saw, one to one, and boxes of one class first; two that agree although the tiles name different
     classes are one object too, of the class of the better box. A box cut off at a tile edge yields to one
-    that sees more; two that each see one end are joined, over any number of tiles. Of whole boxes the one of
-    the highest score stays.
+    that sees more; two that each see one end are joined, over any number of tiles. Of whole boxes the one
+    farthest from its tile's edge stays.
 
     The result does not depend on the order of the boxes within a row, nor on the order in which tiles were
     worked on. Memory holds only boxes that reach the next row of tiles, and what is joined to them.

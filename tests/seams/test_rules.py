@@ -104,14 +104,14 @@ def test_one_corner_piece_missing(grid):
 
 
 def test_chains_do_not_grow():
-    # b agrees with a and with d, a and d not with each other; b is the best and takes a and d, c stays.
+    # The middle one agrees with both others; it lies deepest in its tile and takes them.
     grid = TileGrid(1152, 1152, 640, 128, 32)
     raw = found(
-        [(0, 540, 540, 560, 560, 0.5), (1, 544, 540, 564, 560, 0.9), (3, 549, 540, 569, 560, 0.6)],
+        [(0, 590, 540, 610, 560, 0.5), (1, 594, 540, 614, 560, 0.9), (3, 599, 540, 619, 560, 0.6)],
         grid,
     )
     merged = merge_detections(raw, grid)
-    assert boxes_of(merged) == [(544.0, 540.0, 564.0, 560.0)]
+    assert boxes_of(merged) == [(594.0, 540.0, 614.0, 560.0)]
     # The best at an end of the chain takes only what agrees with itself.
     raw = found(
         [(0, 540, 540, 560, 560, 0.9), (1, 546, 540, 566, 560, 0.5), (3, 553, 540, 573, 560, 0.6)],
@@ -136,20 +136,20 @@ def test_same_class_is_matched_first(grid):
     merged = merge_detections(raw, grid)
     assert sorted(zip(merged.labels.tolist(), merged.scores.tolist(), strict=True)) == [
         (0, pytest.approx(0.9)),
-        (1, pytest.approx(0.8)),
+        (1, pytest.approx(0.5)),
     ]
 
 
-def test_tiles_that_disagree_on_the_class_give_one_object_of_the_better_score(grid):
+def test_tiles_that_disagree_on_the_class_give_one_object_of_the_deeper_view(grid):
     raw = found([(0, 550, 100, 580, 120, 0.5, 0), (1, 550, 100, 580, 121, 0.8, 3)], grid)
     merged = merge_detections(raw, grid)
-    assert merged.labels.tolist() == [3]
+    assert merged.labels.tolist() == [0]
     apart = found([(0, 550, 100, 580, 120, 0.5, 0), (1, 560, 108, 570, 121, 0.8, 3)], grid)
     assert len(merge_detections(apart, grid)) == 2
 
 
-def test_equal_scores_give_the_box_farther_from_its_tile_edge(grid):
-    raw = found([(0, 600, 100, 630, 120, 0.5), (1, 601, 100, 631, 120, 0.5)], grid)
+def test_the_box_farther_from_its_tile_edge_speaks_whatever_the_scores(grid):
+    raw = found([(0, 600, 100, 630, 120, 0.9), (1, 601, 100, 631, 120, 0.5)], grid)
     assert boxes_of(merge_detections(raw, grid)) == [(601.0, 100.0, 631.0, 120.0)]
 
 
