@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from nssa_gis.errors import NssaError
+from nssa_gis.errors import NssaError, UsageError
 from nssa_gis.options import parse_options
 from nssa_gis.pipeline import DetectResult, detect_scene
 from nssa_gis.progress import Progress
@@ -48,7 +48,7 @@ class Detector:
     Examples
     --------
     >>> detector = nssa_gis.Detector(device="cpu")  # doctest: +SKIP
-    >>> detector.detect("scene.tif", "cars.gpkg", classes="car").objects  # doctest: +SKIP
+    >>> detector.detect("scene.tif", "cars.gpkg", classes="vehicle").objects  # doctest: +SKIP
     312
     """
 
@@ -80,7 +80,16 @@ class Detector:
         progress: Progress | None = None,
         **options: object,
     ) -> DetectResult:
-        """Find objects in a scene and write them as a vector layer; see :func:`detect`."""
+        """Find objects in a scene and write them as a vector layer; see :func:`detect`.
+
+        Raises
+        ------
+        UsageError
+            Also for ``model``, ``device``, ``backend`` and ``threads``, which belong to the detector.
+        """
+        settled = [name for name in ("model", "device", "backend", "threads") if name in options]
+        if settled:
+            raise UsageError(f"{', '.join(settled)}: settled for this detector; give it to Detector(...)")
         return detect_scene(
             scene,
             output,

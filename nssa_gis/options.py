@@ -134,7 +134,7 @@ class DetectOptions(BaseModel):
         default=None,
         ge=64,
         le=8192,
-        description="Side of a tile; a multiple of the network's stride.",
+        description="Side of a tile; a multiple of 64.",
         json_schema_extra=_about(
             "Tiling",
             "result",
@@ -253,10 +253,12 @@ class DetectOptions(BaseModel):
         Returns
         -------
         dict
-            Option name to value; options that change only the way of working (device...) are left out.
+            Option name to value; options that change only the way of working (device...) are left out, and
+            so are ``model`` and ``aoi``: what these name counts, not how it is spelt.
         """
         values = self.model_dump(mode="json")
-        return {name: values[name] for name, meta in _metadata().items() if meta["effect"] != "run"}
+        kept = {name for name, meta in _metadata().items() if meta["effect"] != "run"} - {"model", "aoi"}
+        return {name: value for name, value in values.items() if name in kept}
 
 
 def flag_of(name: str) -> str:
@@ -305,11 +307,13 @@ def _explain(error: ValidationError) -> str:
         message = "should be auto, cpu, cuda, cuda:N or mps"
     elif name == "bounds":
         message = "should be four numbers x0,y0,x1,y1"
+    elif name == "classes":
+        message = "should be class names, separated by commas, such as car,truck"
     elif name == "bands":
         message = "should be band numbers from 1, such as 3,2,1"
     else:
         message = re.sub("^Input ", "", message)
-    value = first["input"] if name not in ("bounds", "bands") else None
+    value = first["input"] if name not in ("bounds", "bands", "classes") else None
     shown = f" {value}" if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
     return f"{flag_of(name)}{shown}: {message}"
 

@@ -20,19 +20,21 @@ import numpy as np
 from nssa_gis import __version__
 from nssa_gis.detections import Detections
 from nssa_gis.errors import NssaError, UsageError
+from nssa_gis.inputs import check_name, keep_inputs
 from nssa_gis.jobs.gather import RowGatherer
 from nssa_gis.jobs.journal import Journal, journal_path
 from nssa_gis.jobs.lock import OutputLock
 from nssa_gis.options import DetectOptions
 from nssa_gis.plan import Plan, fingerprint, make_plan
 from nssa_gis.progress import Progress, Reporter
+from nssa_gis.raster.aoi_file import split_area
 from nssa_gis.raster.reader import TileBatch, TileReader
 from nssa_gis.raster.scene import Scene, open_scene
 from nssa_gis.runtime.backend import Backend, create_backend
 from nssa_gis.runtime.package import ModelPackage, load_package
 from nssa_gis.seams.merge import SeamMerger
 from nssa_gis.vector.schema import LayerInfo, records
-from nssa_gis.vector.writers import LayerWriter, check_output, open_writer
+from nssa_gis.vector.writers import LayerWriter, check_output, open_writer, output_files
 
 
 @dataclass(frozen=True)
@@ -128,20 +130,39 @@ def detect_scene(
     started = time.monotonic()
     options = options or DetectOptions()
     report = Reporter(progress)
+    check_name(output, "the output")
     output = Path(output)
-    _keep_inputs(os.fspath(scene), output, options)
+    check_ready(options, package, backend)
     with open_scene(scene) as opened:
         package = package or (load_package() if options.model is None else load_package(options.model))
+        _keep_inputs(opened, output, package, options)
         plan = make_plan(opened, package, options, report)
         with OutputLock(output):
             return _Run(opened, output, package, plan, options, report, started).execute(backend)
 
 
-def _keep_inputs(scene: str, output: Path, options: DetectOptions) -> None:
+def check_ready(options: DetectOptions, package: ModelPackage | None, backend: Backend | None) -> None:
+    """Refuse options that a package or a backend made before has settled already.
+
+    Raises
+    ------
+    UsageError
+        ``model`` with a package, or ``device``, ``backend`` or ``threads`` with a backend.
+    """
+    settled = [] if package is None else ["model"]
+    settled += [] if backend is None else ["device", "backend", "threads"]
+    defaults = DetectOptions()
+    given = [name for name in settled if getattr(options, name) != getattr(defaults, name)]
+    if given:
+        raise UsageError(f"{', '.join(given)}: settled when the model was loaded; give it there, not for one run")
+
+
+def _keep_inputs(scene: Scene, output: Path, package: ModelPackage, options: DetectOptions) -> None:
     """Refuse to write over what is read."""
-    for path in filter(None, (scene, options.aoi)):
-        if output.exists() and os.path.exists(path) and os.path.samefile(path, output):
-            raise UsageError(f"the output is also an input: {output}; choose another name")
+    inputs = [*scene.files, os.fspath(package.path)]
+    if options.aoi is not None:
+        inputs.append(split_area(options.aoi)[0])
+    keep_inputs(output_files(output, options.of), inputs)
 
 
 @dataclass
@@ -152,6 +173,8 @@ class _Run:
     ----------
     started : float
         ``time.monotonic()`` at the start.
+    digest : str
+        SHA-256 of the model package.
     seconds_model, seconds_waiting : float
         Where the time went.
     """
@@ -163,12 +186,14 @@ class _Run:
     options: DetectOptions
     report: Reporter
     started: float
+    digest: str = ""
     seconds_model: float = 0.0
     seconds_waiting: float = 0.0
 
     def execute(self, backend: Backend | None) -> DetectResult:
         path = journal_path(self.output)
         mark = fingerprint(self.scene, self.package, self.options)
+        self.digest = mark["model"]["sha256"]
         journal = self._earlier_journal(path, mark)
         info: dict[str, Any] = {"mode": _mode(self.options), "output": _state(self.output)}
         if journal is not None:
@@ -213,6 +238,10 @@ class _Run:
     def _earlier_journal(self, path: Path, mark: dict[str, Any]) -> Journal | None:
         """Open the journal of an interrupted run if it is to be continued."""
         if not path.exists():
+            if self.options.resume and self.output.exists():
+                raise NssaError(
+                    f"nothing to resume: {self.output} has no journal, so it is complete; --overwrite makes it again"
+                )
             if self.options.resume:
                 self.report.warn(f"nothing to resume: {self.output} has no journal; starting from the beginning")
             return None
@@ -245,11 +274,12 @@ class _Run:
 
     def _layer_info(self, backend: str = "") -> LayerInfo:
         model, grid = self.package.info, self.plan.grid
-        given = {k: v for k, v in self.options.model_dump(mode="json").items() if v is not None}
+        given = self.options.model_dump(mode="json", exclude_defaults=True)
+        path = self.scene.path
         metadata = {
             "software": f"nssa-gis {__version__}",
             "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-            "scene_path": self.scene.path,
+            "scene_path": os.path.abspath(path) if os.path.exists(path) else path,
             "backend": backend,
             "gsd_m": "" if self.plan.gsd is None else f"{self.plan.gsd:.6g}",
             "tile_px": str(grid.tile),
@@ -257,6 +287,7 @@ class _Run:
             "confidence": f"{self.plan.threshold:g}",
             "options": "; ".join(f"{name}={value}" for name, value in given.items()),
             "model_licence": model.licence,
+            "model_sha256": self.digest,
         }
         return LayerInfo(
             scene=self.scene.name,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from nssa_gis.geo.aoi import Area
 from nssa_gis.geo.grid import TileGrid
 from nssa_gis.options import DetectOptions
 from nssa_gis.progress import Reporter
-from nssa_gis.raster.aoi_file import read_area
+from nssa_gis.raster.aoi_file import read_area, split_area
 from nssa_gis.raster.radiometry import Scaling, choose_bands, scaling_for
 from nssa_gis.raster.reader import model_grid_size
 
@@ -29,6 +28,13 @@ if TYPE_CHECKING:
 #: were each tile's own score to decide, an object near the threshold that lies in several tiles would have several
 #: chances, and smaller tiles would find more.
 _CANDIDATES = 0.7
+
+#: A scene enlarged more than this holds nothing that the model could know; it is done only on demand.
+_MOST_ENLARGED = 4
+
+#: Bounds of the working grid: pixels per scene pixel along a side, and pixels a side.
+_LARGEST_FACTOR = 64
+_LARGEST_SIDE = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -101,7 +107,7 @@ def make_plan(scene: Scene, package: ModelPackage, options: DetectOptions, repor
     width, height, gsd = _working_grid(scene, package, options, report)
     grid = _tile_grid(width, height, package, options)
     scale = np.array([width / scene.frame.width, height / scene.frame.height])
-    area = _area(scene, options)
+    area = _area(scene, options, report)
     ids = np.arange(len(grid), dtype=np.int64)
     if area is not None:
         ids = ids[area.touches(grid.windows(ids) / np.tile(scale, 2))]
@@ -118,18 +124,22 @@ def fingerprint(scene: Scene, package: ModelPackage, options: DetectOptions) -> 
         "scene": _identity(str(scene.path)),
         "model": {"name": package.info.name, "sha256": package.digest},
         "options": options.fingerprint(),
-        "aoi file": None if options.aoi is None else _identity(options.aoi),
+        "aoi file": None if options.aoi is None else _area_identity(options.aoi),
         "nssa-gis version": __version__,
     }
 
 
 def _identity(path: str) -> dict[str, Any]:
     """Path, size and time of change; only the path for what is not a local file (URLs, /vsi paths)."""
-    for candidate in (path, path.rpartition(":")[0]):  # FILE or FILE:LAYER
-        if candidate and os.path.exists(candidate):
-            stat = os.stat(candidate)
-            return {"path": str(Path(path).absolute()), "bytes": stat.st_size, "changed": stat.st_mtime_ns}
-    return {"path": path}
+    if not os.path.exists(path):
+        return {"path": path}
+    stat = os.stat(path)
+    return {"path": os.path.realpath(path), "bytes": stat.st_size, "changed": stat.st_mtime_ns}
+
+
+def _area_identity(source: str) -> dict[str, Any]:
+    path, layer = split_area(source)
+    return {**_identity(path), "layer": layer}
 
 
 def _labels(package: ModelPackage, options: DetectOptions) -> NDArray[np.int16] | None:
@@ -158,10 +168,16 @@ def _working_grid(
         )
     if native is None or options.scale is not None:
         factor = options.scale or 1.0
+        _check_factor(scene, np.array([factor, factor]), f"--scale {factor:g}")
         width, height = (max(1, round(side * factor)) for side in (frame.width, frame.height))
         gsd = None if native is None else float(np.mean(native)) / factor
     else:
         gsd = options.gsd or info.gsd
+        with np.errstate(over="ignore"):
+            enlarged = np.array(native) / gsd
+        if options.gsd is None and enlarged.mean() > _MOST_ENLARGED * 1.01:
+            raise NssaError(_too_coarse(scene, package))
+        _check_factor(scene, enlarged, f"--gsd {gsd:g}")
         width, height = model_grid_size(frame, gsd)
     if native is None:
         written = "in its own units" if frame.transform is not None or frame.gcps else "as pixels"
@@ -173,6 +189,27 @@ def _working_grid(
     else:
         _check_gsd(float(np.mean(native)), gsd, package, report)
     return width, height, gsd
+
+
+def _too_coarse(scene: Scene, package: ModelPackage) -> str:
+    low, high = package.info.gsd_range
+    return (
+        f"{scene.path}: its pixels are {float(np.mean(scene.frame.gsd or 0)):.3g} m on the ground, too coarse for the "
+        f"model {package.info.name}, made for {low:g} to {high:g} m; use a finer scene or a model for such scenes, "
+        "or say with --gsd or --scale what to look at all the same"
+    )
+
+
+def _check_factor(scene: Scene, factor: NDArray[np.float64], option: str) -> None:
+    """Refuse a working grid that is absurdly large, or less than a pixel."""
+    sides = factor * [scene.frame.width, scene.frame.height]
+    if factor.max() > _LARGEST_FACTOR * 1.01 or sides.max() > _LARGEST_SIDE:
+        raise UsageError(
+            f"{option}: makes the scene {factor.max():.4g} times as large, {sides[0]:.4g} x {sides[1]:.4g} px; "
+            f"at most {_LARGEST_FACTOR} times and {_LARGEST_SIDE} px a side: {scene.path}"
+        )
+    if sides.max() < 1:
+        raise UsageError(f"{option}: leaves less than one pixel of the scene: {scene.path}")
 
 
 def _check_gsd(native: float, working: float | None, package: ModelPackage, report: Reporter) -> None:
@@ -197,13 +234,16 @@ def _tile_grid(width: int, height: int, package: ModelPackage, options: DetectOp
     return TileGrid(width, height, tile, overlap, stride)
 
 
-def _area(scene: Scene, options: DetectOptions) -> Area | None:
+def _area(scene: Scene, options: DetectOptions, report: Reporter) -> Area | None:
     from pyproj import CRS
     from pyproj.exceptions import CRSError
 
     if options.aoi is not None:
-        geometries, crs = read_area(options.aoi)
-        return Area.from_geometries(geometries, crs, scene.frame)
+        geometries, crs = read_area(options.aoi, report.warn)
+        try:
+            return Area.from_geometries(geometries, crs, scene.frame)
+        except NssaError as error:
+            raise type(error)(f"--aoi {options.aoi}: {error}") from error
     if options.bounds is None:
         return None
     try:

@@ -5,9 +5,11 @@ import numpy as np
 import pyogrio
 import pytest
 import rasterio
+import shapely
 from affine import Affine
 from planted import GSD, PlantedBackend, make_package, make_scene
 
+from nssa_gis.api import Detector
 from nssa_gis.errors import NssaError, UsageError
 from nssa_gis.options import parse_options
 from nssa_gis.pipeline import detect_scene
@@ -175,7 +177,7 @@ def test_bounds_read_only_their_tiles_and_keep_only_their_objects(tmp_path, scen
     np.testing.assert_allclose(boxes_of(result.output), ordered(objects[inside]))
     assert backend.tiles < 10
     area = gpd.GeoDataFrame(geometry=gpd.GeoSeries.from_wkt(["POLYGON EMPTY"]), crs=32633)
-    area.geometry = gpd.GeoSeries([__import__("shapely").box(*box)], crs=32633)
+    area.geometry = gpd.GeoSeries([shapely.box(*box)], crs=32633)
     area.to_crs(3857).to_file(tmp_path / "aoi.gpkg", layer="zone")
     same = run(path, tmp_path / "same.gpkg", package, aoi=f"{tmp_path / 'aoi.gpkg'}:zone")
     np.testing.assert_allclose(boxes_of(same.output), ordered(objects[inside]))
@@ -231,3 +233,61 @@ def test_output_driver_crs_and_geometry(tmp_path, scene, package):
 def test_merge_none_keeps_duplicates(tmp_path, scene, package):
     result = run(scene[0], tmp_path / "raw.gpkg", package, merge="none")
     assert result.objects > len(scene[1])
+
+
+def test_no_input_is_written_over(tmp_path, scene, package):
+    area = gpd.GeoDataFrame(geometry=[shapely.box(500000, 5299900, 500100, 5300000)], crs=32633)
+    area.to_file(tmp_path / "aoi.gpkg", layer="zone")
+    before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+    for output, options in (
+        (tmp_path / "aoi.gpkg", {"aoi": f"{tmp_path / 'aoi.gpkg'}:zone"}),
+        (package.path, {"of": "GPKG"}),
+    ):
+        with pytest.raises(UsageError, match="also an input"):
+            run(scene[0], output, package, overwrite=True, **options)
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
+
+
+def test_far_too_coarse_scene_needs_a_word(tmp_path, package):
+    make_scene(tmp_path / "coarse.tif", 60, 60, objects=[], transform=Affine(10, 0, 500000, 0, -10, 5300000))
+    with pytest.raises(NssaError, match=r"coarse\.tif: its pixels are 10 m .*planted, made for 0.1 to 0.5 m"):
+        run(tmp_path / "coarse.tif", tmp_path / "coarse.gpkg", package)
+    assert run(tmp_path / "coarse.tif", tmp_path / "coarse.gpkg", package, scale=1).tiles == 1
+
+
+@pytest.mark.parametrize("options", [{"gsd": 1e-9}, {"gsd": 1e-320}, {"gsd": 1e9}, {"scale": 1e-9}])
+def test_absurd_working_grids_are_refused(tmp_path, scene, package, options):
+    with pytest.raises(UsageError, match=f"--{next(iter(options))}"):
+        run(scene[0], tmp_path / "out.gpkg", package, **options)
+
+
+def test_area_errors_name_the_file(tmp_path, scene, package):
+    area = gpd.GeoDataFrame(geometry=[shapely.box(0, 0, 1, 1)], crs=32633)
+    area.to_file(tmp_path / "far.gpkg")
+    with pytest.raises(NssaError, match=r"far\.gpkg.*does not meet the scene"):
+        run(scene[0], tmp_path / "out.gpkg", package, aoi=str(tmp_path / "far.gpkg"))
+
+
+def test_options_settled_before_are_refused(tmp_path, scene, package):
+    for options in ({"model": "other"}, {"device": "cpu"}, {"threads": 2}):
+        with pytest.raises(UsageError, match=f"{next(iter(options))}: settled"):
+            run(scene[0], tmp_path / "out.gpkg", package, **options)
+        with pytest.raises(UsageError, match="Detector"):
+            Detector(package).detect(scene[0], tmp_path / "out.gpkg", **options)
+
+
+def test_metadata_names_the_scene_the_model_and_what_was_chosen(tmp_path, scene, package, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run("town.tif", "cars.gpkg", package, tile=128)
+    text = (tmp_path / "cars.gpkg").read_bytes().decode("latin-1")
+    assert str(tmp_path / "town.tif") in text
+    assert package.digest in text
+    assert "tile=128" in text
+    assert "merge=" not in text
+
+
+def test_names_that_cannot_be(tmp_path, scene, package):
+    with pytest.raises(UsageError, match="empty"):
+        run(scene[0], "", package)
+    with pytest.raises(NssaError, match=r"a\\udcff\.gpkg.*rename the file"):
+        run(scene[0], tmp_path / "a\udcff.gpkg", package)

@@ -44,11 +44,13 @@ def batch(scenes: tuple[str, ...], folder: str, progress_mode: str, debug: bool,
 
 def table(result: BatchResult) -> str:
     """One line a scene and a last one for all."""
+    from nssa_gis.inputs import printable
+
     rows = [("scene", "status", "objects", "seconds", "")]
     for outcome in result.outcomes:
         objects = "" if outcome.objects is None else str(outcome.objects)
         note = outcome.message or str(outcome.output)
-        rows.append((Path(outcome.scene).name, outcome.status, objects, f"{outcome.seconds:.1f}", note))
+        rows.append((printable(Path(outcome.scene).name), outcome.status, objects, f"{outcome.seconds:.1f}", note))
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     lines = []
     for name, status, objects, seconds, note in rows:

@@ -82,7 +82,9 @@ def _bar() -> Iterator[Show]:
             kind = event["event"]
             if kind == "start":
                 prefix = f"[{event['number']}/{event['scenes']}] " if "number" in event else ""
-                bars.console.print(f"{prefix}{event['scene']}: {event['backend']}", style="dim", highlight=False)
+                bars.console.print(
+                    f"{prefix}{event['scene']}: {event['backend']}", style="dim", markup=False, highlight=False
+                )
                 begin("Looking", "tiles", event["tiles"], event["tiles_done"])
             elif kind == "tile":
                 bars.update(current[0], completed=event["done"], note=f"{event['detections']} found")

@@ -32,7 +32,7 @@ def detect(scene: str, output: str, progress_mode: str, debug: bool, **values: A
 
     \b
     nssa-gis detect scene.tif -o cars.gpkg
-    nssa-gis detect scene.tif -o cars.geojson --classes car --confidence 0.5
+    nssa-gis detect scene.tif -o cars.geojson --classes vehicle --confidence 0.5
     nssa-gis detect scene.tif -o cars.gpkg --aoi town.gpkg:centre
     """
     options = given(values)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import re
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from nssa_gis.errors import NssaError
 from nssa_gis_cli.options import debug_option, json_option
 
 if TYPE_CHECKING:
@@ -29,6 +32,9 @@ def info(what: str, as_json: bool, debug: bool) -> None:
     else:
         from nssa_gis.raster.scene import open_scene
 
+        if not os.path.exists(what) and re.fullmatch(r"[\w-]+", what):
+            known = ", ".join(built_in_models()) or "none"
+            raise NssaError(f"{what}: neither a file nor a built-in model; built in: {known}")
         with open_scene(what) as scene:
             facts, hidden = describe(scene), set()
     if as_json:
@@ -64,9 +70,15 @@ def describe(scene: Scene) -> dict[str, Any]:
 
 
 def lines(facts: dict[str, Any]) -> str:
-    """One line a fact, aligned."""
+    """One line a fact, aligned; what has parts gets a line a part below it, indented."""
     width = max(map(len, facts), default=0)
-    return "\n".join(f"  {name.ljust(width)}  {_text(value)}" for name, value in facts.items())
+    rows = []
+    for name, value in facts.items():
+        parts = isinstance(value, dict) and bool(value)
+        rows.append(f"  {name.ljust(width)}  {'' if parts else _text(value)}".rstrip())
+        if parts:
+            rows.append("\n".join("  " + row for row in lines(value).splitlines()))
+    return "\n".join(rows)
 
 
 def _text(value: Any) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import os
 import signal
 import sys
@@ -32,6 +31,8 @@ COMMANDS = {
 #: After the first Ctrl-C a run has this long to stop by itself; what is on disk is safe at any time.
 _GRACE_SECONDS = 2.5
 _INTERRUPTED = 130
+#: Set when the last line of the run is out.
+_SAID = threading.Event()
 
 
 class _Commands(click.Group):
@@ -72,8 +73,9 @@ def run(argv: Sequence[str] | None = None) -> NoReturn:
     argv : sequence of str, optional
         Arguments without the program's name; those of the process by default.
     """
-    _on_signals()
-    sys.exit(main(sys.argv[1:] if argv is None else argv))
+    argv = sys.argv[1:] if argv is None else argv
+    _on_signals(argv)
+    sys.exit(main(argv))
 
 
 def main(argv: Sequence[str]) -> int:
@@ -119,11 +121,21 @@ def _explain(error: Exception) -> tuple[str, int]:
 
 
 def _told(message: str, code: int, argv: Sequence[str]) -> int:
+    _SAID.set()
     fail(" ".join(message.split()), code, as_json=wants_json(argv))
     return code
 
 
-def _on_signals() -> None:
+def _give_up(argv: Sequence[str]) -> None:
+    """End a run that does not stop by itself, with its line if that is still to come."""
+    try:
+        if not _SAID.is_set():
+            _told("interrupted; what was finished is kept", _INTERRUPTED, argv)
+    finally:
+        os._exit(_INTERRUPTED)
+
+
+def _on_signals(argv: Sequence[str]) -> None:
     """Make Ctrl-C and SIGTERM end a run alike: soon, with 130; a second one at once."""
     seen = threading.Event()
 
@@ -131,7 +143,7 @@ def _on_signals() -> None:
         if seen.is_set():
             os._exit(_INTERRUPTED)
         seen.set()
-        watchdog = threading.Timer(_GRACE_SECONDS, os._exit, (_INTERRUPTED,))
+        watchdog = threading.Timer(_GRACE_SECONDS, _give_up, (argv,))
         watchdog.daemon = True
         watchdog.start()
         raise KeyboardInterrupt

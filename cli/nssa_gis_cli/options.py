@@ -34,6 +34,13 @@ class _Option(click.Option):
 
     section = "Other"
 
+    def get_help_extra(self, ctx: click.Context) -> click.types.OptionHelpExtra:
+        """Show a default in words without the parentheses that click puts around it."""
+        extra = super().get_help_extra(ctx)
+        if isinstance(self.show_default, str) and "default" in extra:
+            extra["default"] = self.show_default
+        return extra
+
 
 class DetectCommand(click.Command):
     """A command whose help lists the options by section."""
@@ -42,7 +49,7 @@ class DetectCommand(click.Command):
         """Write the sections."""
         sections: dict[str, list[tuple[str, str]]] = {}
         for parameter in self.get_params(ctx):
-            record = parameter.get_help_record(ctx)
+            record = None if isinstance(parameter, click.Argument) else parameter.get_help_record(ctx)
             if record is not None:
                 section = getattr(parameter, "section", "General")
                 sections.setdefault(section, []).append(record)
@@ -64,7 +71,7 @@ def given(values: dict[str, Any]) -> DetectOptions:
 
 
 def _add(function: F, row: dict[str, Any]) -> F:
-    unit = f" In {row['unit']}." if row["unit"] else ""
+    unit = f" [{row['unit']}]" if row["unit"] else ""
     settings: dict[str, Any] = {"help": row["help"] + unit, "cls": _Option, "default": row["default"]}
     if row["type"] == "boolean":
         settings["is_flag"] = True

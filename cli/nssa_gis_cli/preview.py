@@ -10,7 +10,7 @@ from nssa_gis_cli.options import debug_option
 @click.command()
 @click.argument("scene")
 @click.argument("layer")
-@click.option("-o", "--output", required=True, metavar="PNG", help="Picture to write; an existing one is replaced.")
+@click.option("-o", "--output", required=True, metavar="PNG", help="PNG to write; an existing one is replaced.")
 @click.option(
     "--size",
     type=click.IntRange(200, 8000),

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import re
+import signal
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, TYPE_CHECKING, Any
 
 import click
+
+from nssa_gis_cli.console import Interrupted
+from nssa_gis_cli.options import debug_option
+
+if TYPE_CHECKING:
+    from nssa_gis.evaluate.coco import Accuracy
+    from nssa_gis.train.recipe import Recipe
+    from nssa_gis.train.trainer import Trainer
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -30,33 +43,42 @@ class Duration(click.ParamType):
 
 
 @click.command(short_help="Train a detector on labelled images.")
-@click.argument("data", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.argument("data", nargs=-1, required=True, metavar="DATA...", type=click.Path(exists=True, path_type=Path))
 @click.option(
     "-o",
     "--output",
     required=True,
+    metavar="OUT",
     type=click.Path(dir_okay=False, path_type=Path),
     help="Model package to write (.safetensors).",
 )
 @click.option(
     "--data-root",
     multiple=True,
+    metavar="DIR",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Folder under which a recipe's sources are looked up; may be repeated.",
 )
 @click.option(
     "--classes",
     multiple=True,
-    help="Class of the model, as NAME or NAME=CATEGORY+CATEGORY; may be repeated. A recipe states its own.",
+    metavar="CLASS,...",
+    help="Classes of the model, each NAME or NAME=CATEGORY+CATEGORY; may be repeated. A recipe states its own.",
 )
 @click.option(
     "--gsd",
     default=0.25,
     show_default=True,
+    metavar="M/PX",
     type=click.FloatRange(min=0, min_open=True),
     help="Metres per pixel the network works at (folders only; a recipe states its own).",
 )
-@click.option("--val-scenes", multiple=True, help="Scene held out for validation (folders only); may be repeated.")
+@click.option(
+    "--val-scenes",
+    multiple=True,
+    metavar="SCENE",
+    help="Scene held out for validation (folders only); may be repeated.",
+)
 @click.option(
     "--size",
     default="s",
@@ -64,17 +86,30 @@ class Duration(click.ParamType):
     type=click.Choice(["n", "s", "m", "n-plain", "s-plain", "m-plain"]),
     help="Network size; -plain leaves the three modules out.",
 )
-@click.option("--steps", type=click.IntRange(min=1), help="Optimiser steps.")
-@click.option("--time-budget", type=Duration(), help="Training time instead of steps: 90s, 45m, 2h.")
-@click.option("--batch", default=16, show_default=True, type=click.IntRange(min=1), help="Crops per step.")
+@click.option("--steps", metavar="N", type=click.IntRange(min=1), help="Optimiser steps.")
+@click.option(
+    "--time-budget",
+    metavar="TIME",
+    type=Duration(),
+    help="Training time instead of steps: 90s, 45m, 2h; by the clock, without loading and validation.",
+)
+@click.option("--batch", default=16, show_default=True, metavar="N", type=click.IntRange(min=1), help="Crops per step.")
 @click.option(
     "--crop",
     default=256,
     show_default=True,
+    metavar="N",
     type=click.IntRange(min=64),
     help="Side of a crop in pixels, a multiple of 64.",
 )
-@click.option("--learning-rate", default=2e-3, show_default=True, type=float, help="Peak rate for a batch of 16.")
+@click.option(
+    "--learning-rate",
+    default=2e-3,
+    show_default=True,
+    metavar="NUMBER",
+    type=click.FloatRange(min=0, min_open=True, max=1),
+    help="Peak rate for a batch of 16.",
+)
 @click.option(
     "--assigner",
     default="gaussian",
@@ -82,21 +117,31 @@ class Duration(click.ParamType):
     type=click.Choice(["gaussian", "tal"]),
     help="Which points learn which object.",
 )
-@click.option("--seed", default=0, show_default=True, help="Seed of weights and data.")
+@click.option(
+    "--seed", default=0, show_default=True, metavar="N", type=click.IntRange(min=0), help="Seed of weights and data."
+)
 @click.option(
     "--run",
     "folder",
+    metavar="DIR",
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder for checkpoint and log.  [default: runs/<output name>]",
 )
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint in the run folder.")
+@click.option("--overwrite", is_flag=True, help="Replace a package, and a run that is not resumed, that are there.")
 @click.option(
-    "--checkpoint-every", default="120s", show_default=True, type=Duration(), help="Time between checkpoints."
+    "--checkpoint-every",
+    default="120s",
+    show_default=True,
+    metavar="TIME",
+    type=Duration(),
+    help="Time between checkpoints.",
 )
 @click.option(
     "--validate-every",
     default="0s",
     show_default=True,
+    metavar="TIME",
     type=Duration(),
     help="Time between validations on up to 40 held-out images a source; 0s: only at the end.",
 )
@@ -104,12 +149,19 @@ class Duration(click.ParamType):
     "--workers",
     default=1,
     show_default=True,
+    metavar="N",
     type=click.IntRange(min=0),
     help="Processes that prepare crops.",
 )
-@click.option("--threads", type=click.IntRange(min=1), help="CPU threads of the network.  [default: all cores]")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:<number> or mps.")
-@click.option("--model-version", default="1", show_default=True, help="Version written into the package.")
+@click.option(
+    "--threads", metavar="N", type=click.IntRange(min=1), help="CPU threads of the network.  [default: all cores]"
+)
+@click.option(
+    "--device", default="auto", show_default=True, metavar="NAME", help="auto, cpu, cuda, cuda:<number> or mps."
+)
+@click.option(
+    "--model-version", default="1", show_default=True, metavar="TEXT", help="Version written into the package."
+)
 @click.option(
     "--progress",
     default="auto",
@@ -117,6 +169,7 @@ class Duration(click.ParamType):
     type=click.Choice(["auto", "bar", "json", "none"]),
     help="How progress is shown on stderr.",
 )
+@debug_option
 def train(
     data: tuple[Path, ...],
     output: Path,
@@ -127,71 +180,148 @@ def train(
     size: str,
     folder: Path | None,
     resume: bool,
+    overwrite: bool,
     model_version: str,
     progress: str,
+    debug: bool,
     **how: Any,
 ) -> None:
     """Train a detector.
 
     DATA is either one recipe (.toml: sources, weights, held-out scenes) or COCO folders (instances.json beside
     images/; image fields gsd_m, scene and not_exhaustive are honoured, iscrowd boxes are areas that teach nothing).
-    Ends after --steps or --time-budget, validates on the held-out scenes and writes the package.
+    Boxes refer to the pixels as stored: EXIF orientation is not applied. Ends after --steps or --time-budget,
+    validates on the held-out scenes and writes the package.
 
     \b
-    nssa-gis train vehicles.toml --data-root DATA -o vehicles.safetensors --time-budget 2h
-    nssa-gis train boats/ -o boats.safetensors --classes boat --gsd 0.3 --val-scenes harbour7 --steps 5000
+    nssa-gis train vehicles.toml --data-root DATA \\
+        -o vehicles.safetensors --time-budget 2h
+    nssa-gis train boats/ -o boats.safetensors --classes boat --gsd 0.3 \\
+        --val-scenes harbour7 --steps 5000
     """
-    from nssa_gis.errors import UsageError
+    folder = folder or Path("runs") / output.stem
+    _check(output, folder, resume, overwrite, how)
+    recipe = _recipe(data, data_root, classes, gsd, val_scenes, output.stem)
     from nssa_gis.model.config import named_config
     from nssa_gis.train.packaging import package_of
-    from nssa_gis.train.recipe import load_recipe, recipe_of_folders
     from nssa_gis.train.trainer import Trainer, TrainOptions
+
+    with contextlib.closing(_Report(progress, folder, anew=not resume)) as report:
+        trainer = Trainer(
+            recipe, named_config(f"nssa-{size}", len(recipe.classes)), TrainOptions(**how), folder, report
+        )
+        if resume:
+            trainer.resume()
+        trainer.load()
+        if not resume:
+            trainer.checkpoint.unlink(missing_ok=True)
+        found = _run(trainer)
+    info = package_of(trainer, found, model_version, output)
+    click.echo(f"wrote {output}: {info.name} {info.version}, default confidence {info.score_threshold:g}")
+    for name, accuracy in found.items():
+        click.echo(
+            f"  {name:20s} AP50 {accuracy.ap50:.3f}  AP {accuracy.ap:.3f}  F1 {accuracy.f1:.3f} "
+            f"at {accuracy.threshold:.2f}  ({accuracy.truths} objects)"
+        )
+
+
+def _check(output: Path, folder: Path, resume: bool, overwrite: bool, how: dict[str, Any]) -> None:
+    """Refuse what makes no sense, or would replace something unasked, before anything is loaded."""
+    from nssa_gis.errors import NssaError, UsageError
 
     if (how["steps"] is None) == (how["time_budget"] is None):
         raise UsageError("give either --steps or --time-budget")
+    if how["time_budget"] == 0:
+        raise UsageError("--time-budget must be more than 0")
     if how["crop"] % 64:
         raise UsageError(f"--crop {how['crop']}: must be a multiple of 64")
     if output.suffix != ".safetensors":
         raise UsageError(f"{output}: a model package ends in .safetensors")
     if not output.parent.is_dir():
         raise UsageError(f"{output}: the folder {output.parent} does not exist")
-    if data[0].suffix == ".toml":
-        if len(data) > 1 or classes or val_scenes:
-            raise UsageError("a recipe stands alone and states its own classes and held-out scenes")
-        recipe = load_recipe(data[0], data_root)
-    else:
-        recipe = recipe_of_folders(data, classes, gsd, val_scenes, output.stem)
-    config = named_config(f"nssa-{size}", len(recipe.classes))
-    folder = folder or Path("runs") / output.stem
-    report = _Report(progress, folder)
-    trainer = Trainer(recipe, config, TrainOptions(**how), folder, report)
-    if resume:
-        trainer.resume()
-    found = trainer.run()
-    info = package_of(trainer, found, model_version, output)
-    report.close()
-    click.echo(f"wrote {output}: {info.name} {info.version}, default confidence {info.score_threshold:g}")
-    for name, accuracy in found.items():
-        click.echo(
-            f"  {name:20s} AP50 {accuracy.ap50:.3f}  AP {accuracy.ap:.3f}  best F1 {accuracy.f1:.3f} "
-            f"at {accuracy.threshold:.2f}  ({accuracy.truths} objects)"
+    if output.exists() and not overwrite:
+        raise NssaError(f"{output}: exists already; give another name or --overwrite")
+    if (folder / "checkpoint.safetensors").exists() and not (resume or overwrite):
+        raise NssaError(
+            f"{folder}: holds a run already; go on with --resume, start afresh with --overwrite or give another --run"
         )
 
 
-class _Report:
-    """Events to the log file, and to the terminal as a line now and then or as JSON lines."""
+def _recipe(
+    data: tuple[Path, ...],
+    data_root: tuple[Path, ...],
+    classes: tuple[str, ...],
+    gsd: float,
+    val_scenes: tuple[str, ...],
+    name: str,
+) -> Recipe:
+    """Make the recipe of DATA."""
+    from nssa_gis.errors import UsageError
+    from nssa_gis.train.recipe import load_recipe, recipe_of_folders
 
-    def __init__(self, mode: str, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+    if data[0].suffix != ".toml":
+        return recipe_of_folders(data, classes, gsd, val_scenes, name)
+    if len(data) > 1 or classes or val_scenes:
+        raise UsageError("a recipe stands alone and states its own classes and held-out scenes")
+    return load_recipe(data[0], data_root)
+
+
+def _run(trainer: Trainer) -> dict[str, Accuracy]:
+    """Run; Ctrl-C and SIGTERM end it after the present step with a checkpoint."""
+    try:
+        with _signals_to(trainer):
+            return trainer.run()
+    except KeyboardInterrupt:
+        kept = trainer.checkpoint.exists()
+        hint = "the checkpoint is kept, go on with --resume" if kept else "nothing was finished"
+        raise Interrupted(f"interrupted at step {trainer.step}: {trainer.folder}; {hint}") from None
+
+
+@contextlib.contextmanager
+def _signals_to(trainer: Trainer) -> Iterator[None]:
+    """Let signals stop the trainer in its own time, which the general handler would not; a second one ends at once."""
+    seen = threading.Event()
+
+    def stop(number: int, frame: Any) -> None:
+        if seen.is_set():
+            os._exit(Interrupted.exit_code)
+        seen.set()
+        trainer.stop()
+
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                before[number] = signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class _Report:
+    """Events to the log file, and to the terminal as a line now and then or as JSON lines.
+
+    The log is opened with the first event: a run that is refused leaves nothing behind.
+    """
+
+    def __init__(self, mode: str, folder: Path, anew: bool) -> None:
         self.mode = ("bar" if sys.stderr.isatty() else "none") if mode == "auto" else mode
-        self.log = open(folder / "log.jsonl", "a", encoding="utf-8")
+        self.path, self.anew = folder / "log.jsonl", anew
+        self.log: IO[str] | None = None
         self.shown = 0.0
 
     def __call__(self, event: dict[str, Any]) -> None:
+        if self.log is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.log = open(self.path, "w" if self.anew else "a", encoding="utf-8")
         line = json.dumps(event)
         self.log.write(line + "\n")
         if self.mode == "json":
             click.echo(line, err=True)
+        elif event["event"] == "warning":
+            click.echo(f"nssa-gis: warning: {event['message']}", err=True)
         elif self.mode == "bar" and (event["event"] != "step" or time.monotonic() - self.shown > 2):
             self.shown = time.monotonic()
             click.echo(self._text(event), err=True)
@@ -203,9 +333,12 @@ class _Report:
                 f"step {event['step']:6d}  {event['elapsed']:7.0f} s  loss {event['loss']:.3f} "
                 f"(class {event['classes']:.3f}, box {event['boxes']:.3f})"
             )
+        if event["event"] == "data":
+            return "; ".join(f"{k}: {event[k]['images']} images, {event[k]['boxes']} boxes" for k in ("train", "val"))
         figures = event.get("all", {})
         return f"validation at step {event['step']}: AP50 {figures.get('ap50', float('nan')):.3f}"
 
     def close(self) -> None:
         """Close the log."""
-        self.log.close()
+        if self.log is not None:
+            self.log.close()

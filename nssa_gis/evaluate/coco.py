@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 
 from nssa_gis.detections import Detections
 
+#: F1 given up for a higher threshold.
+_PLATEAU = 0.005
+
 
 @dataclass(frozen=True)
 class ImageTruth:
@@ -34,14 +37,14 @@ class ImageTruth:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Average precision and the operating point of best F1 at IoU 0.5.
+    """Average precision, and one operating point at IoU 0.5.
 
     Attributes
     ----------
     ap, ap50, ap75 : float
         COCO averages, 0 to 1; NaN without any label.
     precision, recall, f1, threshold : float
-        At the score threshold of best F1, over all classes.
+        At the operating point (see :func:`operating_point`), over all classes.
     truths : int
         Number of labelled objects.
     """
@@ -73,7 +76,7 @@ def evaluate_boxes(
     """
     kept = [d.take(~in_ignore(d.boxes, t.ignore)) for t, d in zip(truths, found, strict=True)]
     total = sum(len(t.boxes) for t in truths)
-    precision, recall, f1, threshold = best_operating_point(truths, kept)
+    precision, recall, f1, threshold = operating_point(truths, kept)
     if total == 0 or not any(map(len, kept)):
         value = float("nan") if total == 0 else 0.0
         return Accuracy(value, value, value, precision, recall, f1, threshold, total)
@@ -129,10 +132,12 @@ def iou_matrix(a: NDArray[np.float64], b: NDArray[np.float32]) -> NDArray[np.flo
     return shared / np.maximum(area_a[:, None] + area_b[None] - shared, 1e-9)
 
 
-def best_operating_point(
-    truths: Sequence[ImageTruth], found: Sequence[Detections]
-) -> tuple[float, float, float, float]:
-    """Precision, recall, F1 and threshold where F1 at IoU 0.5 is best, over all images and classes."""
+def operating_point(truths: Sequence[ImageTruth], found: Sequence[Detections]) -> tuple[float, float, float, float]:
+    """Precision, recall, F1 and threshold at IoU 0.5, over all images and classes.
+
+    The highest threshold whose F1 is within half a point of the best: the curve is flat there, and false boxes cost a
+    user more work than the few objects that the best point would add.
+    """
     total = sum(len(t.boxes) for t in truths)
     hits = np.concatenate([match(t, d) for t, d in zip(truths, found, strict=True)] or [np.empty(0, bool)])
     scores = np.concatenate([d.scores for d in found] or [np.empty(0, np.float32)])
@@ -142,7 +147,7 @@ def best_operating_point(
     true = np.cumsum(hits[order])
     precision, recall = true / np.arange(1, len(true) + 1), true / total
     f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-9)
-    best = int(f1.argmax())
+    best = int(np.argmax(f1 >= f1.max() - _PLATEAU))
     return float(precision[best]), float(recall[best]), float(f1[best]), float(scores[order][best])
 
 

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Literal
 
 from nssa_gis.errors import NssaError
+from nssa_gis.inputs import check_name
 from nssa_gis.jobs.journal import journal_path
 from nssa_gis.options import DetectOptions
-from nssa_gis.pipeline import detect_scene
+from nssa_gis.pipeline import check_ready, detect_scene
 from nssa_gis.progress import Event, Progress, silent
 from nssa_gis.raster.scene import open_scene
 from nssa_gis.runtime.backend import Backend, create_backend
@@ -167,7 +168,9 @@ def run_batch(
     NssaError
         What would fail for every scene: no scenes, the model, the folder.
     """
+    check_name(folder, "the output folder")
     options = options or DetectOptions()
+    check_ready(options, package, backend)
     scenes = find_scenes(inputs)
     outputs = output_names(scenes, Path(folder), _extension(options.of))
     package = package or (load_package() if options.model is None else load_package(options.model))
@@ -176,6 +179,8 @@ def run_batch(
     except OSError as error:
         raise NssaError(f"cannot make the output folder: {folder} ({error.strerror})") from error
     backend = backend or create_backend(package, options.device, options.backend, options.threads)
+    settled = {"model": None, "device": "auto", "backend": "auto", "threads": None}
+    options = options.model_copy(update=settled)  # they are in the package and the backend
     outcomes = []
     for number, (scene, output) in enumerate(zip(scenes, outputs, strict=True), 1):
 

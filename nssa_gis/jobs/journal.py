@@ -103,19 +103,23 @@ class Journal:
             The file cannot be written.
         """
         header = json.dumps({"fingerprint": fingerprint, "info": info or {}}, sort_keys=True).encode()
+        # Whole or not at all: a run that dies here must not leave a file that is no journal.
+        partial = path.with_name(path.name + ".partial")
         try:
-            file = open(path, "w+b")
             try:
-                file.write(_MAGIC + _HEAD.pack(len(header), zlib.crc32(header)) + header)
-                file.flush()
-                os.fsync(file.fileno())
+                with open(partial, "wb") as file:
+                    file.write(_MAGIC + _HEAD.pack(len(header), zlib.crc32(header)) + header)
+                    file.flush()
+                    os.fsync(file.fileno())
+                os.replace(partial, path)
             except OSError:
-                file.close()
-                path.unlink(missing_ok=True)
+                partial.unlink(missing_ok=True)
                 raise
+            journal = open(path, "r+b")
         except OSError as error:
             raise _write_error(path, error) from error
-        return cls(path, file, info or {})
+        journal.seek(0, os.SEEK_END)
+        return cls(path, journal, info or {})
 
     @classmethod
     def resume(cls, path: Path, fingerprint: dict[str, Any]) -> Journal:
@@ -264,7 +268,7 @@ def _read_header(path: Path, file: BinaryIO) -> dict[str, Any]:
         raise broken
     try:
         header = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise broken from None
     if not isinstance(header, dict) or not all(isinstance(header.get(k), dict) for k in ("fingerprint", "info")):
         raise broken

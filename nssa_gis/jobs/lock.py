@@ -66,8 +66,7 @@ class OutputLock:
             # The holder before us may have removed the file between our open and our lock.
             with contextlib.suppress(FileNotFoundError):
                 if os.name == "nt" or os.path.samestat(os.fstat(fd), os.stat(self.path)):
-                    os.ftruncate(fd, 0)
-                    os.write(fd, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
+                    _sign(fd)
                     return fd
             os.close(fd)
 
@@ -92,6 +91,13 @@ class OutputLock:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.release()
+
+
+def _sign(fd: int) -> None:
+    """Write who holds the lock; on a full disk it is held without a name."""
+    with contextlib.suppress(OSError):
+        os.ftruncate(fd, 0)
+        os.write(fd, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
 
 
 def _lock(fd: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from typing import Any, Literal
 
 
@@ -136,7 +136,8 @@ class DetectorConfig:
         Raises
         ------
         ValueError
-            Unknown or missing keys, which mean a package of another version of the network.
+            Unknown or missing keys, which mean a package of another version of the network, or values that make
+            no network.
         """
         parts = {
             "sparse_attention": SparseAttentionConfig,
@@ -150,13 +151,42 @@ class DetectorConfig:
         return cls(**built)
 
 
-def _checked(cls: type, values: Any) -> dict[str, Any]:
-    """Turn lists into tuples; the keys must be the fields of ``cls``."""
+#: Most of what one number may say; a package's description is checked before any memory is asked for.
+_MOST = {"depths": 64, "head_depth": 64, "window": 64, "bands": 8, "order": 64, "mlp_ratio": 16}
+_MOST_OTHERS = 65_536
+#: These may be 0.
+_OPTIONAL = ("depths", "head_depth", "mlp_ratio")
+_STRIDES = (4, 8, 16)
+
+
+def _checked(cls: Any, values: Any) -> dict[str, Any]:
+    """Turn lists into tuples; keys must be the fields of ``cls``, values of their types and of sensible size."""
     names = {f.name for f in fields(cls)}
     if not isinstance(values, dict) or set(values) != names:
-        found = sorted(values) if isinstance(values, dict) else type(values).__name__
+        found = sorted(map(str, values)) if isinstance(values, dict) else type(values).__name__
         raise ValueError(f"{cls.__name__} needs the keys {sorted(names)}, got {found}")
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    values = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    usual = cls()
+    for name, value in values.items():
+        if is_dataclass(getattr(usual, name)):
+            continue
+        if not _fits(name, value, getattr(usual, name)):
+            raise ValueError(f"{cls.__name__}: {name} cannot be {str(value)[:40]!r}")
+    return values
+
+
+def _fits(name: str, value: Any, usual: Any) -> bool:
+    """Whether a value is of the kind of the usual one and in range."""
+    if isinstance(usual, str):
+        return isinstance(value, str)
+    if not isinstance(usual, tuple):
+        least, most = 0 if name in _OPTIONAL else 1, _MOST.get(name, _MOST_OTHERS)
+        return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+    if not isinstance(value, tuple):
+        return False
+    if name.endswith("strides"):
+        return len(value) > 0 and all(type(v) is int and v in _STRIDES for v in value) and len(set(value)) == len(value)
+    return len(value) == len(usual) and all(_fits(name, v, usual[0]) for v in value)
 
 
 #: The named sizes (METHOD: 0.6, 1.3 and 2.3 M parameters without the modules).

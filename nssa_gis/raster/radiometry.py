@@ -199,8 +199,9 @@ def _stretch(band: NDArray[Any], lo: float, hi: float) -> NDArray[np.uint8]:
     # float32 has 24 bits: exact for 16-bit integers; anything wider is brought near zero in float64 first.
     wide = band.dtype.itemsize > 4 or (band.dtype.kind in "iu" and band.dtype.itemsize == 4)
     values = band.astype(np.float64 if wide else np.float32)
-    values -= lo
-    values *= 255.0 / (hi - lo)
+    with np.errstate(over="ignore", invalid="ignore"):  # infinite values are settled below
+        values -= lo
+        values *= 255.0 / (hi - lo)
     np.nan_to_num(values, copy=False, nan=0.0, posinf=255.0, neginf=0.0)
     np.clip(values, 0, 255, out=values)
     values += 0.5

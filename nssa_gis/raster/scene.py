@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import warnings
 from pathlib import Path
@@ -21,6 +22,7 @@ from rasterio.windows import Window
 from nssa_gis.errors import NssaError
 from nssa_gis.geo.frame import Frame
 from nssa_gis.geo.mapping import GroundControlPoint, RationalPolynomials
+from nssa_gis.inputs import check_name
 
 #: What rasterio lets through when GDAL fails.
 READ_ERRORS = (RasterioError, CPLE_BaseError, OSError, UnicodeError)
@@ -80,6 +82,7 @@ class Scene:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.fspath(path)
+        check_name(self.path, "the scene")
         self.name = Path(urlsplit(self.path).path if "://" in self.path else self.path).stem
         self.dataset = _open(self.path)
         try:
@@ -112,6 +115,16 @@ class Scene:
     def local(self) -> bool:
         """The pixels lie in a plain file of this machine."""
         return os.path.isfile(self.path)
+
+    @property
+    def files(self) -> list[str]:
+        """All local files that the scene is read from: sidecars, the container, the sources of a VRT."""
+        found = [self.path, *self.dataset.files, *_container(self.path)]
+        for path in found:  # grows: a VRT lists its sources, but not theirs
+            if path.lower().endswith(".vrt") and path != self.path and os.path.isfile(path):
+                with contextlib.suppress(NssaError), _open(path) as source:
+                    found += [file for file in source.files if file not in found]
+        return [path for path in dict.fromkeys(found) if os.path.exists(path)]
 
     @property
     def masked(self) -> bool:
@@ -200,6 +213,20 @@ def _open(path: str, **options: object) -> rasterio.DatasetReader:
                 return rasterio.open(path, sharing=False, **options)
         except READ_ERRORS as error:
             raise NssaError(_why_not_open(path, error)) from error
+
+
+def _container(path: str) -> list[str]:
+    """Files that a subdataset's or ``/vsi`` name mentions: ``GPKG:file.gpkg:table``, ``/vsizip/file.zip/a.tif``."""
+    parts = [path, *(path[i + 1 :] for i, c in enumerate(path) if c == ":")]
+    if path.startswith("/vsi"):
+        parts.append(path.partition("/vsi")[2].partition("/")[2])
+    found = []
+    for part in parts:
+        name = part.strip('"')
+        while name and not os.path.isfile(name):
+            name = name[: max(name.rfind(":"), name.rfind("/"), name.rfind('"'), 0)]
+        found += [name] if name else []
+    return found
 
 
 def _why_not_open(path: str, error: BaseException) -> str:

@@ -169,7 +169,7 @@ def save_package(path: str | os.PathLike[str], weights: Mapping[str, Tensor], in
         Metadata.
     """
     import torch
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     path = Path(path)
     stored = {
@@ -178,7 +178,8 @@ def save_package(path: str | os.PathLike[str], weights: Mapping[str, Tensor], in
     }
     partial = path.with_name(f".{path.name}.partial")
     try:
-        save_file(stored, partial, metadata={_KEY: json.dumps({"format": FORMAT, **asdict(info)})})
+        # through bytes: save_file would make a file that only its owner can read
+        partial.write_bytes(save(stored, {_KEY: json.dumps({"format": FORMAT, **asdict(info)})}))
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
@@ -219,8 +220,39 @@ def _parse_info(path: Path, text: Any) -> ModelInfo:
         names = {f.name for f in fields(ModelInfo)}
         known: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in names}
         info = ModelInfo(**known)
-        if not (info.classes and info.gsd > 0 and 0 <= info.overlap < info.tile and len(info.gsd_range) == 2):
-            raise ValueError("values out of range")
+        _check(info)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise NssaError(f"{path}: damaged metadata of the model package ({error})") from None
     return info
+
+
+def _check(info: ModelInfo) -> None:
+    """Raise ValueError or TypeError unless every value is of its type and makes sense."""
+    for name in ("name", "version", "licence", "training_data", "created"):
+        _expect(isinstance(getattr(info, name), str), name)
+        getattr(info, name).encode()  # half a character would fail only when the layer is written
+    for name in ("network", "metrics"):
+        _expect(isinstance(getattr(info, name), dict), name)
+    for name in ("classes", "bands"):
+        values = getattr(info, name)
+        _expect(isinstance(values, tuple) and len(values) > 0, name)
+        _expect(all(isinstance(v, str) and v.encode() for v in values), name)
+    for name in ("tile", "overlap"):
+        _expect(type(getattr(info, name)) is int and getattr(info, name) < 1 << 20, name)
+    for name in ("gsd", "max_object"):
+        _expect(_number(getattr(info, name)) and getattr(info, name) > 0, name)
+    for name in ("score_threshold", "nms_iou"):
+        _expect(_number(getattr(info, name)) and 0 <= getattr(info, name) <= 1, name)
+    low_high = info.gsd_range
+    _expect(isinstance(low_high, tuple) and len(low_high) == 2 and all(map(_number, low_high)), "gsd_range")
+    _expect(0 < low_high[0] <= low_high[1], "gsd_range")
+    _expect(0 <= info.overlap < info.tile, "overlap")
+
+
+def _expect(good: bool, name: str) -> None:
+    if not good:
+        raise ValueError(f"{name} out of range")
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e9

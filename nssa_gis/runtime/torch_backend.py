@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.overrides import TorchFunctionMode
 
 from nssa_gis.detections import Detections
 from nssa_gis.errors import NssaError, UsageError
@@ -116,13 +117,39 @@ def build_detector(package: ModelPackage) -> Detector:
         Metadata and weights do not fit this version of the network.
     """
     try:
-        model = Detector(DetectorConfig.from_dict(package.info.network))
-        weights = {k: v.float() if v.is_floating_point() else v for k, v in package.load_weights().items()}
-        model.load_state_dict(weights)
+        config, info = DetectorConfig.from_dict(package.info.network), package.info
+        if (config.classes, config.in_channels) != (len(info.classes), len(info.bands)):
+            raise ValueError(f"the network has {config.classes} classes and {config.in_channels} bands")
+        weights = package.load_weights()
+        with _Allowance(sum(v.numel() for v in weights.values())):
+            model = Detector(config)
+        model.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in weights.items()})
     except (ValueError, TypeError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise NssaError(f"{package.path}: the package does not fit this version of nssa-gis ({reason})") from None
     return model.eval()
+
+
+class _Allowance(TorchFunctionMode):
+    """Stop the building of a network much larger than its weights: a wrong description must not take all memory.
+
+    Parameters
+    ----------
+    numbers : int
+        How many numbers the weights hold.
+    """
+
+    def __init__(self, numbers: int) -> None:
+        super().__init__()
+        self._left = 20 * numbers + 1_000_000  # every tensor is seen several times: made, filled, registered
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        if isinstance(made, torch.Tensor):
+            self._left -= made.numel()
+            if self._left < 0:
+                raise ValueError("the network described is much larger than its weights")
+        return made
 
 
 def choose_device(asked: str) -> torch.device:

@@ -74,7 +74,7 @@ def detection_loss(model: Detector, out: Predictions, truth: Sequence[Truth], as
         if len(found.points) == 0:
             continue
         target[i, found.points, t.labels[found.objects]] = found.quality
-        weight[i, found.points] = 1.0
+        weight[i, found.points, t.labels[found.objects]] = 1.0
         mine, wanted = boxes[i, found.points], t.boxes[found.objects]
         term = 0.5 * (1 - distance_iou(mine, wanted)) + 0.5 * (1 - wasserstein_similarity(mine, wanted))
         box_terms.append(term * found.quality)

@@ -9,11 +9,12 @@ from typing import Any
 
 from nssa_gis.evaluate.coco import Accuracy
 from nssa_gis.runtime.package import ModelInfo, save_package
+from nssa_gis.train.datasets import longest_side
 from nssa_gis.train.recipe import Recipe
 from nssa_gis.train.trainer import Trainer
 
-#: Default tile and overlap: the overlap is 32 m at 0.25 m per pixel, more than the longest vehicle.
-_TILE, _OVERLAP = 640, 128
+#: Default tile, and the least overlap; the overlap goes in steps and exceeds the longest object.
+_TILE, _OVERLAP, _OVERLAP_STEP = 640, 128, 64
 #: Without held-out images there is nothing to choose a threshold by.
 _FALLBACK_THRESHOLD = 0.3
 
@@ -33,6 +34,7 @@ def package_of(trainer: Trainer, found: dict[str, Accuracy], version: str, path:
         The ``.safetensors`` file.
     """
     recipe = trainer.recipe
+    longest = longest_side(trainer.train_images, recipe.gsd) or ModelInfo.max_object
     overall = found.get("all")
     threshold = overall.threshold if overall and overall.f1 > 0 else _FALLBACK_THRESHOLD
     info = ModelInfo(
@@ -43,7 +45,8 @@ def package_of(trainer: Trainer, found: dict[str, Accuracy], version: str, path:
         gsd=recipe.gsd,
         gsd_range=recipe.gsd_range,
         tile=_TILE,
-        overlap=_OVERLAP,
+        overlap=_overlap(longest),
+        max_object=round(longest, 1),
         score_threshold=round(threshold, 2),
         licence=recipe.licence,
         training_data=_sources(recipe),
@@ -55,6 +58,11 @@ def package_of(trainer: Trainer, found: dict[str, Accuracy], version: str, path:
     )
     save_package(path, trainer.average.model.state_dict(), info)
     return info
+
+
+def _overlap(longest: float) -> int:
+    above = (math.floor(longest / _OVERLAP_STEP) + 1) * _OVERLAP_STEP
+    return min(max(_OVERLAP, above), _TILE - _OVERLAP_STEP)
 
 
 def _sources(recipe: Recipe) -> str:

@@ -31,7 +31,7 @@ class Source:
     val_scenes : tuple of str
         Scenes (``scene`` field of the images) held out for validation.
     only : dict
-        Keep images whose field equals the value; an absent or empty field counts as false.
+        Keep images whose field equals the value; an absent field counts as false, null (unknown) never matches.
     """
 
     path: Path
@@ -129,7 +129,7 @@ def recipe_of_folders(
     folders : sequence of Path
         Folders with ``instances.json``.
     classes : sequence of str
-        Each ``name`` or ``name=category+category``.
+        Each ``name`` or ``name=category+category``, or several of them between commas.
     gsd : float
         Metres per pixel to work at; also taken for images that state none.
     val_scenes : sequence of str
@@ -138,9 +138,11 @@ def recipe_of_folders(
         Name of the trained package.
     """
     table = {}
-    for item in classes:
+    for item in (part for text in classes for part in text.split(",")):
         label, _, members = item.partition("=")
         table[label.strip()] = tuple(m.strip() for m in (members or label).split("+"))
+        if not all((label.strip(), *table[label.strip()])):
+            raise UsageError(f"{item!r} is no class; write NAME or NAME=CATEGORY+CATEGORY")
     if not table:
         raise UsageError("no classes: name them with --classes car,ship or --classes vehicle=car+truck+bus")
     sources = tuple(Source(Path(f), gsd=gsd, val_scenes=tuple(val_scenes)) for f in folders)

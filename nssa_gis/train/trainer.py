@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -22,7 +23,7 @@ from nssa_gis.runtime.torch_backend import choose_device, cpu_has_bf16
 from nssa_gis.train.assigner import ASSIGNERS
 from nssa_gis.train.checkpoint import load_checkpoint, optimizer_tensors, restore_optimizer, save_checkpoint
 from nssa_gis.train.composite import CompositeCrops, Labels
-from nssa_gis.train.datasets import load_split
+from nssa_gis.train.datasets import LabelledImage, check_data, count, load_split
 from nssa_gis.train.ema import MovingAverage
 from nssa_gis.train.losses import Truth, detection_loss
 from nssa_gis.train.recipe import Recipe
@@ -38,8 +39,8 @@ class TrainOptions:
     steps : int or None
         Optimiser steps; the learning rate follows them.
     time_budget : float or None
-        Seconds of training instead of steps; the learning rate follows the clock, and time spent before a resume
-        counts.
+        Seconds of training instead of steps, by the clock from step to step (waiting for crops and checkpoints
+        included, validation not); the learning rate follows them, and time spent before a resume counts.
     batch, crop : int
         Crops per step, and their side in pixels (a multiple of 64).
     learning_rate : float
@@ -89,7 +90,7 @@ class Trainer:
     folder : Path
         Where ``checkpoint.safetensors`` and ``log.jsonl`` go.
     report : callable
-        Takes a dict per event (``step``, ``validate``, ``checkpoint``).
+        Takes a dict per event (``data``, ``warning``, ``step``, ``validate``).
     """
 
     def __init__(
@@ -103,7 +104,6 @@ class Trainer:
         if options.threads:
             torch.set_num_threads(options.threads)
         self.recipe, self.options, self.folder, self.report = recipe, options, folder, report
-        folder.mkdir(parents=True, exist_ok=True)
         self.device = choose_device(options.device)
         torch.manual_seed(options.seed)
         self.model = Detector(config).to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -114,6 +114,9 @@ class Trainer:
             _parameter_groups(self.model, options.weight_decay), lr=options.learning_rate, foreach=True
         )
         self.step, self.elapsed = 0, 0.0
+        self.train_images: list[list[LabelledImage]] = []
+        self.val_images: list[list[LabelledImage]] = []
+        self._in_step = self._stopping = False
 
     @property
     def checkpoint(self) -> Path:
@@ -133,16 +136,47 @@ class Trainer:
         Raises
         ------
         NssaError
-            None there, or it belongs to another network.
+            None there, or it belongs to another network, other data or other options.
         """
+        if not self.checkpoint.is_file():
+            raise NssaError(f"{self.folder}: no checkpoint to resume from; start without --resume")
         parts, progress = load_checkpoint(self.checkpoint)
         if progress["network"] != json.loads(json.dumps(self.model.config.to_dict())):
             raise NssaError(f"{self.checkpoint}: is of another network; use another --run folder")
+        before, now = progress.get("setting", {}), self._setting()
+        differing = [k for k in now if k in before and before[k] != now[k]]
+        if differing:
+            told = ", ".join(f"{k} {before[k]}, not {now[k]}" for k in differing)
+            raise NssaError(f"{self.checkpoint}: was made with {told}; use the same or another --run folder")
         self.model.load_state_dict(parts["model"])
         self.average.model.load_state_dict(parts["ema"])
-        restore_optimizer(self.optimizer, parts["optimizer"])
+        restore_optimizer(self.optimizer, parts.get("optimizer", {}))  # none yet at step 0
         self.step, self.elapsed = progress["step"], progress["elapsed"]
         self.average.updates = progress["updates"]
+
+    def load(self) -> None:
+        """Load and check the data; :meth:`run` does it if it was not done.
+
+        Raises
+        ------
+        NssaError
+            A source is unreadable, or there is nothing to train on.
+        """
+        train = load_split(self.recipe, "train")
+        check_data(self.recipe, train)
+        self.train_images, self.val_images = train, load_split(self.recipe, "val")
+
+    def stop(self) -> None:
+        """End the run, for a signal handler: after the present step, or at once if none is under way.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            At once, or from :meth:`run`; a checkpoint is written before it leaves the training.
+        """
+        if not self._in_step:
+            raise KeyboardInterrupt
+        self._stopping = True
 
     def run(self) -> dict[str, Accuracy]:
         """Train to the end and validate the EMA weights.
@@ -151,34 +185,56 @@ class Trainer:
         -------
         dict of str to Accuracy
             Per source, and ``all``.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            Interrupted; the checkpoint is of the last complete step, unless the interrupt broke into a step.
         """
-        sources = load_split(self.recipe, "train")
-        held_out = load_split(self.recipe, "val")
+        if not self.train_images:
+            self.load()
+        self._report_data()
         crops = CompositeCrops(
-            sources,
+            self.train_images,
             [s.weight for s in self.recipe.sources],
             self.options.crop,
             self.recipe.gsd,
             self.options.seed,
         )
-        last_save = last_look = time.monotonic()
+        try:
+            if self.progress < 1:
+                self._train(crops)
+            self.save()
+        except KeyboardInterrupt:
+            if not self._in_step:
+                self.save()
+            raise
+        return self._validate()
+
+    def _train(self, crops: CompositeCrops) -> None:
+        """Step after step until the run is done."""
         self.model.train()
+        mark = last_save = last_look = time.monotonic()
         for images, truth in self._batches(crops):
-            started = time.monotonic()
+            self._in_step = True
             losses = self._train_step(images, truth)
-            self.elapsed += time.monotonic() - started
-            self.report({"event": "step", "step": self.step, "elapsed": self.elapsed, **losses})
+            self._in_step = False
             now = time.monotonic()
+            self.elapsed += now - mark
+            mark = now
+            self.report({"event": "step", "step": self.step, "elapsed": self.elapsed, **losses})
+            if self._stopping:
+                raise KeyboardInterrupt
             if now - last_save > self.options.checkpoint_every:
                 self.save()
                 last_save = now
             if self.options.validate_every and now - last_look > self.options.validate_every:
-                self._validate(held_out, limit=40)
+                started = time.monotonic()
+                self._validate(limit=40)
                 last_look = time.monotonic()
+                mark += last_look - started
             if self.progress >= 1:
                 break
-        self.save()
-        return self._validate(held_out)
 
     def save(self) -> None:
         """Write the checkpoint."""
@@ -193,11 +249,32 @@ class Trainer:
             "updates": self.average.updates,
             "network": self.model.config.to_dict(),
             "options": asdict(self.options),
+            "setting": self._setting(),
         }
+        self.folder.mkdir(parents=True, exist_ok=True)
         save_checkpoint(self.checkpoint, parts, progress)
 
-    def _validate(self, held_out: Any, limit: int | None = None) -> dict[str, Accuracy]:
-        found = validate(self.average.model, held_out, self.recipe.gsd, self.autocast, limit=limit)
+    def _setting(self) -> dict[str, Any]:
+        """Gather what a resumed run must share with the one before."""
+        kept = {k: getattr(self.options, k) for k in ("crop", "batch", "seed", "assigner")}
+        classes = {name: list(members) for name, members in self.recipe.classes.items()}
+        return {"recipe": self.recipe.name, "classes": classes, "gsd": self.recipe.gsd, **kept}
+
+    def _report_data(self) -> None:
+        figures = {}
+        for split, images in (("train", self.train_images), ("val", self.val_images)):
+            figures[split] = dict(zip(("images", "boxes"), count(images), strict=True))
+        self.report({"event": "data", **figures})
+        if not figures["val"]["images"]:
+            self.report(
+                {
+                    "event": "warning",
+                    "message": "nothing is held out: no accuracy is measured and the confidence threshold is a guess",
+                }
+            )
+
+    def _validate(self, limit: int | None = None) -> dict[str, Accuracy]:
+        found = validate(self.average.model, self.val_images, self.recipe.gsd, self.autocast, limit=limit)
         self.report({"event": "validate", "step": self.step, **{k: asdict(v) for k, v in found.items()}})
         return found
 
@@ -211,6 +288,7 @@ class Trainer:
             sampler=range(first, total),
             num_workers=self.options.workers,
             collate_fn=_collate,
+            worker_init_fn=_ignore_signals,
             prefetch_factor=4 if self.options.workers else None,
         )
         for pixels, labels in loader:
@@ -249,6 +327,12 @@ class Trainer:
             # a time budget starts at 0 elapsed: never quite zero
             return peak * max(done / 0.03, 0.01)
         return peak * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * (done - 0.03) / 0.97)))
+
+
+def _ignore_signals(worker: int) -> None:
+    """Leave Ctrl-C and SIGTERM, which a terminal sends to the whole group, to the parent; it ends the workers."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _collate(items: list[tuple[np.ndarray, Labels]]) -> tuple[torch.Tensor, list[tuple[torch.Tensor, ...]]]:

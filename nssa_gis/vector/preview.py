@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +19,9 @@ from rasterio.enums import ColorInterp
 from rasterio.errors import NotGeoreferencedWarning
 from rasterio.windows import Window
 
-from nssa_gis.errors import NssaError
+from nssa_gis.errors import NssaError, UsageError
+from nssa_gis.inputs import check_name, keep_inputs
+from nssa_gis.raster.scene import READ_ERRORS, open_scene
 from nssa_gis.vector.style import class_colour
 
 _COLUMNS = ["class", "class_id", "x_px", "y_px", "w_px", "h_px", "scene"]
@@ -55,7 +58,7 @@ def draw_preview(
     layer_path : path
         A layer that `nssa_gis.vector.writers` wrote, of any format. Rows of other scenes are left out.
     png_path : path
-        Picture to write; an existing one is replaced.
+        Picture to write, ending in ``.png``; an existing one is replaced when the new one is complete.
     max_side : int
         The overview is at most this wide and high, in pixels.
     details : int
@@ -63,21 +66,38 @@ def draw_preview(
 
     Raises
     ------
+    UsageError
+        The picture's name does not end in ``.png``, or it is the scene or the layer.
     NssaError
         A file cannot be read or written, or the layer lacks the pixel fields.
     """
+    for path, what in ((png_path, "the picture"), (layer_path, "the layer")):
+        check_name(path, what)
+    png_path = Path(png_path)
+    if png_path.suffix.lower() != ".png":
+        raise UsageError(f"{png_path}: the picture is a PNG; end its name in .png")
+    with open_scene(scene_path) as opened:
+        keep_inputs([png_path], [*opened.files, layer_path])
     boxes = _read_boxes(Path(layer_path), Path(scene_path).stem)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             with rasterio.open(scene_path) as scene:
                 picture = _compose(scene, boxes, max_side, details)
-    except rasterio.errors.RasterioError as error:
+    except READ_ERRORS as error:
         raise NssaError(f"{scene_path}: cannot be read for the preview ({error}); check the file") from error
+    _save(picture, png_path)
+
+
+def _save(picture: Image.Image, path: Path) -> None:
+    """Write beside the place and move there, so that an old picture is lost only to a whole new one."""
     try:
-        picture.save(png_path, "PNG")
+        with tempfile.TemporaryDirectory(prefix=f".{path.name}.partial-", dir=path.parent) as folder:
+            partial = Path(folder) / path.name
+            picture.save(partial, "PNG")
+            os.replace(partial, path)
     except OSError as error:
-        raise NssaError(f"{png_path}: cannot be written ({error.strerror or error}); choose another place") from error
+        raise NssaError(f"{path}: cannot be written ({error.strerror or error}); choose another place") from error
 
 
 def _compose(scene: rasterio.DatasetReader, boxes: _Boxes, max_side: int, details: int) -> Image.Image:
@@ -178,7 +198,7 @@ def _read_boxes(path: Path, scene: str) -> _Boxes:
             columns = dict(zip(meta["fields"], values, strict=True))
         if set(_COLUMNS) - set(columns):
             raise NssaError(missing)
-    except (RuntimeError, OSError, IndexError, KeyError) as error:
+    except (RuntimeError, OSError, IndexError, KeyError, ValueError) as error:
         raise NssaError(f"{path}: cannot be read ({error}); give the file that detect wrote") from error
     mine = columns["scene"] == scene
     if not mine.any():

@@ -95,6 +95,19 @@ def driver_of(path: str | os.PathLike[str], driver: str | None = None) -> str:
     return name
 
 
+def output_files(path: str | os.PathLike[str], driver: str | None = None) -> list[Path]:
+    """List the files of an output, whether they are there or not; a Shapefile has several.
+
+    Raises
+    ------
+    UsageError
+        Unknown format.
+    """
+    path = Path(path)
+    parts = _SHAPEFILE_PARTS if driver_of(path, driver) == "ESRI Shapefile" else ()
+    return [path, *(path.with_suffix(part) for part in parts)]
+
+
 def check_output(
     path: str | os.PathLike[str],
     overwrite: bool = False,
@@ -130,10 +143,7 @@ def check_output(
         require_pyarrow()
     if path.is_dir():
         raise NssaError(f"{path}: is a folder; give the name of a file in it")
-    taken = [path]
-    if name == "ESRI Shapefile":
-        taken += [path.with_suffix(s) for s in _SHAPEFILE_PARTS]
-    for file in taken:
+    for file in output_files(path, driver):
         if file.exists() and not (overwrite or append):
             raise NssaError(f"{file}: exists already; give another name or --overwrite")
     if not path.parent.is_dir():

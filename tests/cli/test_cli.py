@@ -272,8 +272,8 @@ def test_help_of_every_command(command, capsys):
 def test_help_names_units_and_defaults(capsys):
     main(["detect", "--help"])
     text = " ".join(capsys.readouterr().out.split())
-    assert "[default: (the model's own threshold); 0<=x<=1]" in text
-    assert "In m/px." in text
+    assert "[default: the model's own threshold; 0<=x<=1]" in text
+    assert "for the network. [m/px] [default: the model's; x>0]" in text
     assert "[default: seam]" in text
 
 
@@ -295,3 +295,48 @@ def test_library_names_are_lazy():
         "nssa_gis.load_model; assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_scene_named_like_markup(folder, capsys):
+    (folder / "a[").mkdir()
+    scene = folder / "a[" / "b].tif"
+    (folder / "town.tif").rename(scene)
+    assert main(["detect", str(scene), "-o", str(folder / "c.gpkg"), "--progress", "bar"]) == 0
+
+
+def test_empty_names_and_lists(folder, capsys):
+    assert "empty" in fails(capsys, ["detect", folder / "town.tif", "-o", ""], code=2)
+    assert "empty" in fails(capsys, ["batch", folder / "town.tif", "-o", ""], code=2)
+    arguments = ["detect", folder / "town.tif", "-o", folder / "a.gpkg", "--classes", ","]
+    assert "--classes: should be class names" in fails(capsys, arguments, code=2)
+
+
+def test_info_of_an_unknown_name(capsys):
+    assert "neither a file nor a built-in model" in fails(capsys, ["info", "unicorns"])
+
+
+def test_parts_of_a_fact_have_their_own_lines():
+    from nssa_gis_cli.info import lines
+
+    text = lines({"name": "m", "metrics": {"a": {"recall": 0.5}, "b": 1}, "none": {}})
+    assert text.splitlines() == [
+        "  name     m",
+        "  metrics",
+        "    a",
+        "      recall  0.5",
+        "    b  1",
+        "  none     none",
+    ]
+
+
+def test_run_that_does_not_stop_still_says_its_line():
+    code = (
+        "import os, signal, time, nssa_gis_cli.main as m\n"
+        "m._GRACE_SECONDS = 0.1\n"
+        "m._on_signals(['--progress=json'])\n"
+        "try:\n    os.kill(os.getpid(), signal.SIGINT); time.sleep(20)\n"
+        "except KeyboardInterrupt:\n    time.sleep(20)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 130
+    assert json.loads(done.stderr)["exit_code"] == 130

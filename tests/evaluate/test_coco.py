@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nssa_gis.detections import Detections
-from nssa_gis.evaluate.coco import ImageTruth, evaluate_boxes, in_ignore, match
+from nssa_gis.evaluate.coco import ImageTruth, evaluate_boxes, in_ignore, match, operating_point
 
 
 def truth(boxes, labels=None, ignore=()):
@@ -80,3 +80,17 @@ def test_equals_pycocotools_on_random_data():
     run.accumulate()
     run.summarize()
     assert (got.ap, got.ap50, got.ap75) == pytest.approx(tuple(run.stats[:3]), abs=1e-9)
+
+
+def test_operating_point_prefers_precision_where_f1_is_flat():
+    truths, dets = [], []
+    for i in range(300):
+        truths.append(truth([[0, 0, 10, 10]]))
+        dets.append(found([[0, 0, 10, 10]], [0.9 - i * 1e-3]))
+    # one more true box and one more false one at the end hardly move F1
+    dets[-1] = found([[0, 0, 10, 10], [50, 50, 60, 60]], [0.1, 0.2])
+    precision, recall, f1, threshold = operating_point(truths, dets)
+    assert threshold > 0.55
+    assert precision == 1
+    assert f1 >= 0.99
+    assert recall == pytest.approx(f1 / (2 - f1))

@@ -8,6 +8,12 @@ from hypothesis import strategies as st
 from nssa_gis.detections import Detections
 from nssa_gis.errors import NssaError
 from nssa_gis.jobs.journal import Journal
+from nssa_gis.jobs.lock import OutputLock
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None
 
 MARK = {"scene": {"path": "a.tif", "bytes": 3}, "options": {"confidence": 0.3, "classes": None}, "version": "1"}
 
@@ -138,6 +144,20 @@ def test_full_disk_keeps_what_was_finished(tmp_path, monkeypatch):
     again = Journal.resume(path, MARK)
     assert again.last_row == 0
     assert same(next(again.rows())[1], some(4))
+
+
+@pytest.mark.skipif(resource is None, reason="needs limits on file sizes")
+def test_a_disk_full_at_the_start_leaves_nothing(tmp_path):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))  # every write fails
+    try:
+        with pytest.raises(NssaError, match="cannot write the journal"):
+            Journal.create(tmp_path / "j", MARK)
+        with OutputLock(tmp_path / "a.gpkg"), pytest.raises(NssaError, match="held by an unknown process"):
+            OutputLock(tmp_path / "a.gpkg")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_removed_when_done(tmp_path):

@@ -233,3 +233,21 @@ def test_two_runs_on_one_output(folder):
     assert "another run is writing this output" in events[-1]["message"]
     first.kill()
     finish(first)
+
+
+def test_another_spelling_of_the_inputs_is_no_other_run(folder, monkeypatch):
+    area = {"type": "Polygon", "coordinates": [[[0, 0], [9e5, 0], [9e5, 9e6], [0, 9e6], [0, 0]]]}
+    feature = {"type": "Feature", "properties": {}, "geometry": area}
+    crs = {"type": "name", "properties": {"name": "EPSG:32633"}}
+    text = json.dumps({"type": "FeatureCollection", "crs": crs, "features": [feature]})
+    (folder / "zone.geojson").write_text(text)
+    with pytest.raises(Stops):
+        here(folder, StoppingBackend(60), aoi=str(folder / "zone.geojson"))
+    monkeypatch.chdir(folder)
+    assert here(folder, PlantedBackend(), resume=True, aoi="zone.geojson").tiles_resumed > 0
+
+
+def test_finished_run_is_not_resumed(folder):
+    here(folder, PlantedBackend())
+    with pytest.raises(NssaError, match=r"nothing to resume: .*out\.gpkg has no journal, so it is complete"):
+        here(folder, PlantedBackend(), resume=True)

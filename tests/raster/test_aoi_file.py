@@ -51,3 +51,23 @@ def test_what_cannot_be_read(areas, tmp_path):
     empty.write_text('{"type": "FeatureCollection", "features": []}')
     with pytest.raises(NssaError, match="empty"):
         read_area(empty)
+
+
+def test_the_layer_taken_is_named_where_several_hold_polygons(areas, tmp_path):
+    heard = []
+    read_area(areas, heard.append)
+    read_area(f"{areas}:port", heard.append)
+    assert len(heard) == 1
+    assert "town, port" in heard[0]
+    assert "taking town" in heard[0]
+    path = tmp_path / "mixed.gpkg"
+    geopandas.GeoDataFrame(geometry=[shapely.Point(0, 0)], crs=4326).to_file(path, layer="signs")
+    geopandas.GeoDataFrame(geometry=[shapely.box(0, 0, 1, 1)], crs=4326).to_file(path, layer="zone")
+    shapes, _ = read_area(path, heard.append)
+    assert shapes[0].equals(shapely.box(0, 0, 1, 1))
+    assert len(heard) == 1
+
+
+def test_name_that_is_not_utf8(tmp_path):
+    with pytest.raises(NssaError, match="rename the file"):
+        read_area(f"{tmp_path}/a\udcff.gpkg")

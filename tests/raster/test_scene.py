@@ -216,3 +216,22 @@ def test_real_scenes_open():
             assert 0.05 < scene.frame.gsd[0] < 1.1, path
             x, y = scene.frame.to_pixel(*scene.frame.to_map([0, 10.5], [0, 20.25]))
             np.testing.assert_allclose((x, y), ([0, 10.5], [0, 20.25]), atol=1e-3)
+
+
+def test_files_are_all_that_is_read(tmp_path):
+    settings = {"width": 8, "height": 8, "count": 1, "dtype": "uint8"}
+    with rasterio.open(tmp_path / "source.tif", "w", driver="GTiff", **settings) as data:
+        data.write(np.ones((1, 8, 8), np.uint8))
+    for name, source in (("inner.vrt", "source.tif"), ("outer.vrt", "inner.vrt")):
+        (tmp_path / name).write_text(
+            '<VRTDataset rasterXSize="8" rasterYSize="8"><VRTRasterBand dataType="Byte" band="1"><SimpleSource>'
+            f'<SourceFilename relativeToVRT="1">{source}</SourceFilename><SourceBand>1</SourceBand>'
+            "</SimpleSource></VRTRasterBand></VRTDataset>"
+        )
+    with open_scene(tmp_path / "outer.vrt") as scene:
+        assert {Path(path).name for path in scene.files} == {"outer.vrt", "inner.vrt", "source.tif"}
+    grid = {**settings, "crs": "EPSG:32632", "transform": Affine(1, 0, 5e5, 0, -1, 5e6), "RASTER_TABLE": "ras"}
+    with rasterio.open(tmp_path / "ras.gpkg", "w", driver="GPKG", **grid) as data:
+        data.write(np.ones((1, 8, 8), np.uint8))
+    with open_scene(f"GPKG:{tmp_path / 'ras.gpkg'}:ras") as scene:
+        assert str(tmp_path / "ras.gpkg") in scene.files

@@ -117,3 +117,57 @@ def test_built_in_packages_are_small_and_say_what_they_are():
         assert loaded.info.metrics
         build_detector(loaded)
         assert "__metadata__" in read_header(path)
+
+
+def described(path, package, **changes):
+    """The same weights under another description."""
+    header = read_header(package)
+    content = package.read_bytes()
+    weights = content[8 + struct.unpack("<Q", content[:8])[0] :]
+    values = json.loads(header["__metadata__"]["nssa_gis"])
+    values["network"] |= changes.pop("network", {})
+    header["__metadata__"]["nssa_gis"] = json.dumps(values | changes)
+    path = header_file(path, header)
+    path.write_bytes(path.read_bytes() + weights)
+    return path
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        {"head_depth": 10**9},
+        {"widths": [32, 64, 60_000]},
+        {"stem": 20},
+        {"depths": [1, 2]},
+        {"head_strides": [4, 4]},
+        {"stem": True},
+        {"classes": 2},
+        {"in_channels": 4},
+    ],
+)
+def test_a_wrong_description_asks_for_no_memory(package, tmp_path, network):
+    wrong = load_package(described(tmp_path / "wrong.safetensors", package, network=network))
+    with pytest.raises(NssaError, match="does not fit"):
+        build_detector(wrong)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"gsd": float("nan")},
+        {"gsd_range": [0.5, 0.1]},
+        {"classes": "vehicle"},
+        {"classes": []},
+        {"classes": [1]},
+        {"name": 7},
+        {"licence": "\ud800"},
+        {"score_threshold": {"a": 1}},
+        {"nms_iou": 2},
+        {"tile": 640.5},
+        {"overlap": 640},
+        {"metrics": []},
+    ],
+)
+def test_metadata_of_the_wrong_kind_is_refused(package, tmp_path, changes):
+    with pytest.raises(NssaError, match="damaged metadata"):
+        load_package(described(tmp_path / "wrong.safetensors", package, **changes))

@@ -3,11 +3,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import nssa_gis.train
 from nssa_gis.errors import NssaError, UsageError
 from nssa_gis.train.composite import CompositeCrops, _turn_boxes
-from nssa_gis.train.datasets import load_split
+from nssa_gis.train.datasets import check_data, load_split, longest_side
 from nssa_gis.train.recipe import load_recipe, recipe_of_folders
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
@@ -106,6 +107,61 @@ def test_errors_name_the_file(tmp_path, coco_folder):
     assert load_recipe_text(tmp_path, '[[source]]\npath = "nowhere"\noptional = true\n[[source]]\npath="toy"').sources
     with pytest.raises(UsageError, match="classes"):
         recipe_of_folders([coco_folder], [], 0.25, [], "toy")
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda t: t.pop("categories"), "categories"),
+        (lambda t: t.pop("annotations"), "annotations"),
+        (lambda t: t.update(images={}), "images"),
+        (lambda t: t["images"].append("x"), r"images\[4\]"),
+        (lambda t: t["annotations"][2].update(bbox=[1, 2, 3]), r"annotations\[2\].*bbox"),
+        (lambda t: t["images"][1].update(gsd_m="fine"), r"images\[1\].*gsd_m"),
+    ],
+)
+def test_unusable_tables_are_told(coco_folder, change, told):
+    edit(coco_folder, change)
+    with pytest.raises(NssaError, match=told):
+        load_split(recipe_for(coco_folder), "train")
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.int32, np.float32])
+def test_images_of_more_than_8_bits_are_refused(coco_folder, dtype):
+    path = coco_folder / "images" / "0.tif"
+    Image.fromarray(np.full((96, 96), 3000, dtype)).save(path)
+    edit(coco_folder, lambda t: t["images"][0].update(file_name="0.tif"))
+    with pytest.raises(NssaError, match="8 bit"):
+        load_split(recipe_for(coco_folder), "train")
+
+
+def test_data_without_anything_to_learn_is_refused(coco_folder):
+    def check(classes, scenes):
+        recipe = recipe_of_folders([coco_folder], classes, 0.25, scenes, "toy")
+        check_data(recipe, load_split(recipe, "train"))
+
+    check(["car"], ["a"])
+    with pytest.raises(NssaError, match=r"nosuch; known scenes: a, b"):
+        check(["car"], ["a", "nosuch"])
+    with pytest.raises(NssaError, match="no training images"):
+        check(["car"], ["a", "b"])
+    with pytest.raises(NssaError, match=r"class ship; categories of the sources: car, tree"):
+        check(["car,ship"], ["b"])
+
+
+def test_classes_are_split_on_commas(coco_folder):
+    recipe = recipe_of_folders([coco_folder], ["car,ship", "green=tree+bush"], 0.25, [], "toy")
+    assert recipe.classes == {"car": ("car",), "ship": ("ship",), "green": ("tree", "bush")}
+    with pytest.raises(UsageError, match="no class"):
+        recipe_of_folders([coco_folder], ["car,"], 0.25, [], "toy")
+
+
+def test_longest_side_is_at_the_working_resolution(coco_folder):
+    recipe = recipe_for(coco_folder, gsd=0.125)
+    images = load_split(recipe, "train")
+    longest = max((i.boxes[:, 2:] - i.boxes[:, :2]).max() for i in images[0])
+    assert longest_side(images, 0.125) == pytest.approx(2 * longest, rel=0.02)
+    assert longest_side([[]], 0.125) is None
 
 
 def load_recipe_text(folder, sources):

@@ -62,6 +62,16 @@ def test_a_positive_inside_an_ignore_area_still_learns(model):
     assert (out.distances.grad[0] != 0).any(1).sum() == 3
 
 
+def test_a_positive_teaches_nothing_about_a_class_that_is_not_labelled(model):
+    out = outputs()
+    t = truth([[8, 8, 20, 20]], [0], [[0, 0, 64, 64]], [1])
+    losses = detection_loss(model, out, [t], GaussianTopK(), 64)
+    losses.total.backward()
+    assert losses.positives == 3
+    assert (out.logits.grad[0, :, 1] == 0).all()
+    assert (out.logits.grad[0, :, 0] != 0).all()
+
+
 def test_perfect_prediction_has_less_loss(model):
     points, strides = model.points(64, 64)
     box = torch.tensor([8.0, 8, 20, 20])

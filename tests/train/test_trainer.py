@@ -3,6 +3,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 import torch
@@ -10,7 +11,9 @@ import torch
 from nssa_gis.errors import NssaError
 from nssa_gis.model.config import named_config
 from nssa_gis.model.detector import Detector
+from nssa_gis.train.checkpoint import load_checkpoint, save_checkpoint
 from nssa_gis.train.ema import MovingAverage
+from nssa_gis.train.packaging import _overlap
 from nssa_gis.train.recipe import recipe_of_folders
 from nssa_gis.train.trainer import Trainer, TrainOptions
 
@@ -68,6 +71,73 @@ def test_checkpoint_of_another_network_is_refused(coco_folder, tmp_path):
         one.resume()
 
 
+def test_resume_compares_what_the_checkpoint_knows(coco_folder, tmp_path):
+    run = tmp_path / "run"
+    with pytest.raises(NssaError, match="no checkpoint"):
+        trainer(coco_folder, run).resume()
+    assert not run.exists()
+    one = trainer(coco_folder, run)
+    one.save()
+    with pytest.raises(NssaError, match="assigner gaussian, not tal"):
+        trainer(coco_folder, run, assigner="tal").resume()
+    parts, progress = load_checkpoint(one.checkpoint)
+    del progress["setting"]  # as written by earlier versions
+    save_checkpoint(one.checkpoint, parts, progress)
+    trainer(coco_folder, run, assigner="tal").resume()
+
+
+def test_stop_ends_after_the_step_and_resume_goes_on(coco_folder, tmp_path):
+    one = trainer(coco_folder, tmp_path / "run", steps=5)
+    original = one._train_step
+
+    def stopped(*args):
+        if one.step == 2:
+            one.stop()
+        return original(*args)
+
+    one._train_step = stopped
+    with pytest.raises(KeyboardInterrupt):
+        one.run()
+    again = trainer(coco_folder, tmp_path / "run", steps=5)
+    again.resume()
+    assert again.step == 3
+    with pytest.raises(KeyboardInterrupt):
+        again.stop()
+
+
+def test_time_budget_counts_waiting_but_not_validation(coco_folder, tmp_path, monkeypatch):
+    one = trainer(coco_folder, tmp_path / "run", steps=3, validate_every=1e-9)
+    monkeypatch.setattr(one, "_validate", lambda limit=None: time.sleep(0.5) or {})
+    batches = one._batches
+
+    def slow(crops):
+        for batch in batches(crops):
+            time.sleep(0.1)
+            yield batch
+
+    monkeypatch.setattr(one, "_batches", slow)
+    monkeypatch.setattr(one, "_train_step", lambda *a: setattr(one, "step", one.step + 1) or {})
+    one.run()
+    assert 0.3 <= one.elapsed < 1.3
+
+
+def test_data_is_reported_and_nothing_held_out_is_warned_of(coco_folder, tmp_path):
+    events = []
+    one = trainer(coco_folder, tmp_path / "run", steps=1, events=events)
+    one.run()
+    assert events[0] == {"event": "data", "train": {"images": 2, "boxes": 8}, "val": {"images": 2, "boxes": 8}}
+    events.clear()
+    one = trainer(coco_folder, tmp_path / "other", steps=1, events=events)
+    one.recipe = recipe_of_folders([coco_folder], ["vehicle=car"], 0.25, [], "toy")
+    one.run()
+    assert events[1]["event"] == "warning"
+
+
+@pytest.mark.parametrize(("longest", "overlap"), [(20, 128), (127, 128), (128, 192), (200, 256), (900, 576)])
+def test_overlap_exceeds_the_longest_object(longest, overlap):
+    assert _overlap(longest) == overlap
+
+
 def test_moving_average_carries_buffers():
     model = Detector(named_config("nssa-n", 1))
     average = MovingAverage(model)
@@ -111,3 +181,62 @@ def test_killed_training_resumes_from_the_command_line(coco_folder, tmp_path):
     info = load_package(model).info
     assert info.classes == ("vehicle",)
     assert "all" in info.metrics["val"]
+    assert 8 <= info.max_object <= 18
+    assert info.overlap == 128
+
+
+def test_interrupted_training_keeps_a_checkpoint(coco_folder, tmp_path):
+    folder = tmp_path / "run"
+    command = [sys.executable, "-c", SCRIPT, coco_folder, tmp_path / "m.safetensors", folder]
+    command += ["--steps", "100000", "--checkpoint-every", "1h"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    lines = []
+    for line in process.stderr:
+        lines.append(line)
+        if '"step": 3,' in line:
+            os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers too
+    assert process.wait() == 130
+    assert all(line.startswith("{") for line in lines), "".join(lines)
+    assert "--resume" in json.loads(lines[-1])["message"]
+    step = load_checkpoint(folder / "checkpoint.safetensors")[1]["step"]
+    assert step >= 3
+    logged = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    assert logged[-1]["step"] == step
+
+
+def cli(*args):
+    from nssa_gis_cli.main import main
+
+    return main(["train", *map(str, args), "--progress", "none"])
+
+
+def test_nothing_is_replaced_unasked(coco_folder, tmp_path, capsys):
+    model, run = tmp_path / "m.safetensors", tmp_path / "run"
+    args = [coco_folder, "-o", model, "--run", run, "--classes", "vehicle=car", "--val-scenes", "b", "--size", "n"]
+    args += ["--steps", 1, "--batch", 2, "--crop", 64, "--workers", 0]
+    assert cli(*args) == 0
+    log = (run / "log.jsonl").read_text()
+    assert cli(*args) == 1
+    assert "m.safetensors: exists already" in capsys.readouterr().err
+    model.unlink()
+    assert cli(*args) == 1
+    assert "holds a run already" in capsys.readouterr().err
+    assert (run / "log.jsonl").read_text() == log
+    assert cli(*args, "--overwrite") == 0
+    assert len((run / "log.jsonl").read_text().splitlines()) == len(log.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("extra", "code", "told"),
+    [
+        (["--val-scenes", "a", "--val-scenes", "b", "--steps", "1"], 1, "no training images"),
+        (["--steps", "1", "--resume"], 1, "no checkpoint"),
+        (["--time-budget", "0s"], 2, "more than 0"),
+        (["--steps", "1", "--learning-rate", "-1"], 2, "--learning-rate"),
+    ],
+)
+def test_refused_runs_leave_no_folder(coco_folder, tmp_path, capsys, extra, code, told):
+    run = tmp_path / "run"
+    assert cli(coco_folder, "-o", tmp_path / "m.safetensors", "--run", run, "--classes", "car", *extra) == code
+    assert told in capsys.readouterr().err
+    assert not run.exists()

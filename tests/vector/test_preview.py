@@ -5,7 +5,7 @@ from affine import Affine
 from PIL import Image, ImageColor
 
 from nssa_gis.detections import Detections
-from nssa_gis.errors import NssaError
+from nssa_gis.errors import NssaError, UsageError
 from nssa_gis.geo.frame import Frame
 from nssa_gis.vector.preview import draw_preview
 from nssa_gis.vector.schema import LayerInfo, records
@@ -103,11 +103,14 @@ def test_detail_shows_the_box_where_it_is(tmp_path, frame, info):
 def test_errors(tmp_path, frame, info, detections):
     boxes = layer(tmp_path / "cars.gpkg", info, frame, detections(3))
     (tmp_path / "text.tif").write_text("no image")
-    with pytest.raises(NssaError, match=r"text\.tif: cannot be read"):
+    with pytest.raises(NssaError, match=r"text\.tif: not an image"):
         draw_preview(tmp_path / "text.tif", boxes, tmp_path / "out.png")
     image = scene(tmp_path / "town.tif", side=50)
     with pytest.raises(NssaError, match=r"missing\.gpkg"):
         draw_preview(image, tmp_path / "missing.gpkg", tmp_path / "out.png")
+    (tmp_path / "text.parquet").write_text("no layer")
+    with pytest.raises(NssaError, match=r"text\.parquet: cannot be read"):
+        draw_preview(image, tmp_path / "text.parquet", tmp_path / "out.png")
     with pytest.raises(NssaError, match=r"out\.png: cannot be written"):
         draw_preview(image, boxes, tmp_path / "no" / "out.png")
     (tmp_path / "other.geojson").write_text(
@@ -116,3 +119,17 @@ def test_errors(tmp_path, frame, info, detections):
     )
     with pytest.raises(NssaError, match="lacks the fields"):
         draw_preview(image, tmp_path / "other.geojson", tmp_path / "out.png")
+
+
+def test_picture_never_replaces_its_inputs(tmp_path, frame, info, detections):
+    image = scene(tmp_path / "town.tif", side=50)
+    boxes = layer(tmp_path / "cars.gpkg", info, frame, detections(3))
+    with rasterio.open(tmp_path / "photo.png", "w", driver="PNG", width=9, height=9, count=3, dtype="uint8") as out:
+        out.write(np.ones((3, 9, 9), np.uint8))
+    before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+    for output in ("cars.gpkg", "town.tif", "notes"):
+        with pytest.raises(UsageError, match=r"end its name in \.png"):
+            draw_preview(image, boxes, tmp_path / output)
+    with pytest.raises(UsageError, match="also an input"):
+        draw_preview(tmp_path / "photo.png", boxes, tmp_path / "photo.png")
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before

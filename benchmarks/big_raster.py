@@ -1,0 +1,177 @@
+"""Memory on rasters of 1 GB and of 50 GB, and what the engine costs without a network.
+
+Two tiled RGB GeoTIFFs with the same number of written blocks, each with planted objects: 18 432 px square, all blocks
+written, and 131 072 px square, where the same number is spread over the whole raster and the rest was never written
+(2 % are there). Each runs through ``detect_scene`` in a fresh process with a detector that finds the planted
+objects, at the scene's own pixels, so that it finds them exactly (`exact`: every box, to a millionth of a pixel);
+`resampled` is a run on the engine's own choice of grid, which differs by parts of a thousand, so boxes may be a pixel
+off. `peak_rss_mb` is that process's peak, libraries included. `overhead_s_per_1000` is everything but the
+detector: planning, reading, batches, journal, merging, writing; `fixed_s` of it is spent before the first tile and
+after the last one.
+
+``python -m benchmarks.big_raster [--quick] [--json FILE]``
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from rasterio.windows import Window
+
+from benchmarks.engine import (
+    GSD,
+    PlantedBackend,
+    fresh,
+    layer_boxes,
+    make_package,
+    ordered,
+    parser,
+    print_rows,
+    same_boxes,
+    write_json,
+)
+from benchmarks.rivals import peak_rss_mb
+from nssa_gis.options import DetectOptions
+from nssa_gis.pipeline import detect_scene
+
+_BLOCK = 512
+_SMALL, _LARGE = 18_432, 131_072
+_TILE, _OVERLAP = 640, 128
+_PER_BLOCK = 20
+
+
+def make_raster(path: Path, side: int, blocks: int, compress: str | None, seed: int = 1) -> np.ndarray[Any, Any]:
+    """Write a sparse raster with objects in some blocks; returns boxes and class (N, 5), sorted."""
+    rng = np.random.default_rng(seed)
+    across = side // _BLOCK
+    chosen = np.sort(rng.permutation(across * across)[:blocks])
+    profile = {
+        "driver": "GTiff",
+        "width": side,
+        "height": side,
+        "count": 3,
+        "dtype": "uint8",
+        "tiled": True,
+        "blockxsize": _BLOCK,
+        "blockysize": _BLOCK,
+        "interleave": "pixel",
+        "bigtiff": "YES",
+        "sparse_ok": "TRUE",
+        "crs": "EPSG:32633",
+        "transform": rasterio.Affine(GSD, 0, 500000, 0, -GSD, 5300000),
+    }
+    if compress:
+        profile["compress"] = compress
+    boxes = []
+    with rasterio.open(path, "w", **profile) as data:
+        for block in chosen.tolist():
+            x, y = block % across * _BLOCK, block // across * _BLOCK
+            pixels, planted = _block(rng)
+            data.write(pixels, window=Window(x, y, _BLOCK, _BLOCK))
+            boxes.append(planted + np.array([x, y, x, y, 0]))
+    return ordered(np.concatenate(boxes))
+
+
+def _block(rng: np.random.Generator) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """One block of ground with objects that do not touch one another or its edge.
+
+    Noise is in the band in which the detector does not look: half-bright slivers at the edge of a tile would fall
+    apart in it, and the planted detector report the pieces.
+    """
+    pixels = np.full((3, _BLOCK, _BLOCK), 30, np.uint8)
+    pixels[2] = rng.integers(0, 256, pixels.shape[1:], np.uint8)
+    pitch = 32
+    places = rng.permutation((_BLOCK // pitch) ** 2)[:_PER_BLOCK]
+    x0, y0 = places % (_BLOCK // pitch) * pitch + 2, places // (_BLOCK // pitch) * pitch + 2
+    size = rng.integers(6, 26, (2, _PER_BLOCK))
+    planted = np.stack([x0, y0, x0 + size[0], y0 + size[1], rng.integers(0, 2, _PER_BLOCK)], axis=1)
+    for left, top, right, bottom, label in planted:
+        pixels[label, top:bottom, left:right] = 250
+    return pixels, planted
+
+
+class _Timed:
+    """Progress events, to know when the first and the last tile were done."""
+
+    def __init__(self) -> None:
+        self.begun = time.monotonic()
+        self.first = self.last = self.begun
+
+    def __call__(self, event: dict[str, Any]) -> None:
+        if event["event"] == "tile":
+            self.last = time.monotonic()
+        elif event["event"] == "start":
+            self.first = time.monotonic()
+
+
+def worker(scene: str, output: str, package_folder: str, scale: str) -> dict[str, Any]:
+    """One run; what it did and what it held. An empty scale leaves the choice of the working grid to the engine."""
+    timed = _Timed()
+    result = detect_scene(
+        scene,
+        output,
+        DetectOptions(tile=_TILE, overlap=_OVERLAP, batch_size=4, workers=2, scale=float(scale) if scale else None),
+        progress=timed,
+        package=make_package(Path(package_folder)),
+        backend=PlantedBackend(),
+    )
+    overhead = result.seconds - result.seconds_model
+    return {
+        "tiles": result.tiles,
+        "tiles_skipped": result.tiles_skipped,
+        "seconds": round(result.seconds, 2),
+        "overhead_s_per_1000": round(1000 * overhead / result.tiles, 2),
+        "fixed_s": round(result.seconds - (timed.last - timed.first), 2),
+        "peak_rss_mb": round(peak_rss_mb(), 1),
+    }
+
+
+def measure(folder: Path, side: int, blocks: int, compress: str | None, resampled: bool = False) -> dict[str, Any]:
+    """Make one raster, run it, compare what was found with what was planted."""
+    scene, output = folder / f"{side}.tif", folder / f"{side}.gpkg"
+    planted = make_raster(scene, side, blocks, compress)
+    figures = fresh("benchmarks.big_raster", str(scene), str(output), str(folder), "" if resampled else "1")
+    found = layer_boxes(output)
+    tolerance = 1.5 if resampled else 1e-6
+    row = {
+        "raster": f"{side} px",
+        "nominal_gb": round(3 * side * side / 1e9, 1),
+        "on_disk_mb": round(scene.stat().st_blocks * 512 / 1e6),
+        "compress": compress or "none",
+        "resampled": resampled,
+        **figures,
+        "planted": len(planted),
+        "found": len(found),
+        "exact": found.shape == planted.shape and same_boxes(found, planted, tolerance),
+    }
+    scene.unlink()
+    output.unlink()
+    return row
+
+
+def main() -> None:
+    """Measure and print."""
+    options = parser("Memory and overhead of the engine on rasters of 1 and 50 GB.")
+    options.add_argument("--compress", default="deflate", help="deflate (default), lzw, none...")
+    asked = options.parse_args()
+    # Enough to fill the reader's cell cache in both (its 256 MB are part of the figure).
+    blocks = 450 if asked.quick else (_SMALL // _BLOCK) ** 2
+    compress = None if asked.compress == "none" else asked.compress
+    with tempfile.TemporaryDirectory() as name:
+        make_package(Path(name))
+        rows = [measure(Path(name), side, blocks, compress) for side in (_SMALL, _LARGE)]
+        if not asked.quick:
+            rows.append(measure(Path(name), _LARGE, blocks, compress, resampled=True))
+    small, large = (row["peak_rss_mb"] for row in rows[:2])
+    print_rows(rows)
+    print(f"peak memory, large over small: {large / small:.3f}")
+    write_json([*rows, {"raster": "large over small", "peak_rss_ratio": round(large / small, 3)}], asked.json)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,174 @@
+"""The seam world of real labels: labelled images in small tiles, a real model, every merge, scored against labels.
+
+The held-out images of a recipe at the model's GSD. "whole" is the reference without seams: the network sees each
+image at once. AP50 comes from all boxes above a score of 0.02; precision, recall and F1 from a run at the model's own
+confidence, as the product runs: weaker candidates take part in the merge and are dropped after it. `raw_per_object`
+tells how many boxes the merge gets.
+
+``python -m benchmarks.real_seams --data-root DIR [--model NAME|FILE] [--sources A,B] [--quick] [--json FILE]``
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+import nssa_gis.train
+from benchmarks.engine import parser, print_rows, write_json
+from nssa_gis.detections import Detections
+from nssa_gis.errors import NssaError
+from nssa_gis.evaluate.coco import ImageTruth, evaluate_boxes, in_ignore, match
+from nssa_gis.geo.grid import TileGrid
+from nssa_gis.plan import _CANDIDATES as CANDIDATE_SHARE
+from nssa_gis.runtime.backend import Backend, create_backend
+from nssa_gis.runtime.package import DEFAULT_MODEL, ModelPackage, load_package
+from nssa_gis.seams import METHODS, merge_detections
+from nssa_gis.train.datasets import LabelledImage, load_split
+from nssa_gis.train.recipe import load_recipe
+
+RECIPE = Path(nssa_gis.train.__file__).parent / "recipes" / "vehicles.toml"
+_TILINGS = ((128, 64), (256, 64))
+_FLOOR = 0.02
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One image on the model's grid.
+
+    Attributes
+    ----------
+    pixels : ndarray of uint8, shape (3, H, W)
+    truth : ImageTruth
+        In its pixels.
+    """
+
+    pixels: np.ndarray[Any, np.dtype[np.uint8]]
+    truth: ImageTruth
+
+    @classmethod
+    def of(cls, image: LabelledImage, gsd: float) -> Sheet:
+        """Resample an image to a GSD."""
+        height, width = image.pixels.shape[:2]
+        w, h = (max(1, round(side * image.gsd / gsd)) for side in (width, height))
+        scale = np.array([w / width, h / height] * 2, np.float32)
+        resized = np.asarray(Image.fromarray(image.pixels).resize((w, h), Image.Resampling.BILINEAR))
+        truth = ImageTruth(image.boxes * scale, image.labels, image.ignore * scale)
+        return cls(np.ascontiguousarray(resized.transpose(2, 0, 1)), truth)
+
+    def window(self, x0: int, y0: int, width: int, height: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+        """Cut a window (1, 3, height, width), 0 beyond the image."""
+        room = np.zeros((1, 3, height, width), np.uint8)
+        part = self.pixels[:, y0 : y0 + height, x0 : x0 + width]
+        room[0, :, : part.shape[1], : part.shape[2]] = part
+        return room
+
+
+def whole(sheet: Sheet, backend: Backend, multiple: int) -> Detections:
+    """Show the network the image at once."""
+    height, width = sheet.pixels.shape[1:]
+    found = backend.predict(sheet.window(0, 0, width + -width % multiple, height + -height % multiple), _FLOOR)
+    return _clipped(found, width, height)
+
+
+def tiled(sheet: Sheet, backend: Backend, grid: TileGrid) -> Detections:
+    """Raw detections of all tiles, as the pipeline hands them to the merge."""
+    parts = [Detections.empty()]
+    for number, (x0, y0, x1, y1) in enumerate(grid.windows(np.arange(len(grid))).tolist()):
+        found = backend.predict(sheet.window(x0, y0, x1 - x0, y1 - y0), _FLOOR)
+        boxes = found.boxes + np.array([x0, y0, x0, y0])
+        parts.append(_clipped(Detections.from_columns(boxes, found.scores, found.labels, number), *_size(grid)))
+    raw = Detections.concat(parts)
+    return Detections.from_columns(raw.boxes, raw.scores, raw.labels, raw.tile, grid.cut_sides(raw.boxes, raw.tile))
+
+
+def _size(grid: TileGrid) -> tuple[int, int]:
+    return grid.width, grid.height
+
+
+def _clipped(found: Detections, width: int, height: int) -> Detections:
+    boxes = np.clip(found.boxes, 0, np.array([width, height] * 2, np.float64))
+    inside = Detections.from_columns(boxes, found.scores, found.labels, found.tile, found.cut)
+    return inside.take(np.asarray((boxes[:, 2:] > boxes[:, :2]).all(axis=1)))
+
+
+def figures(truths: Sequence[ImageTruth], all_: Sequence[Detections], sure: Sequence[Detections]) -> dict[str, Any]:
+    """AP50 of all boxes; precision, recall and F1 of those that a user would get."""
+    classes = 1 + max(int(np.concatenate([d.labels, t.labels, [0]]).max()) for d, t in zip(all_, truths, strict=True))
+    ap50 = evaluate_boxes(truths, all_, classes).ap50
+    kept = [d.take(~in_ignore(d.boxes, t.ignore)) for t, d in zip(truths, sure, strict=True)]
+    hits = sum(int(match(t, d).sum()) for t, d in zip(truths, kept, strict=True))
+    found, total = sum(map(len, kept)), sum(len(t.boxes) for t in truths)
+    return {
+        "objects": total,
+        "ap50": round(ap50, 4),
+        "precision": round(hits / max(found, 1), 4),
+        "recall": round(hits / max(total, 1), 4),
+        "f1": round(2 * hits / max(found + total, 1), 4),
+    }
+
+
+def rows_of(source: str, sheets: Sequence[Sheet], backend: Backend, package: ModelPackage) -> list[dict[str, Any]]:
+    """All tilings and methods on the images of one source."""
+    truths, least = [s.truth for s in sheets], package.info.score_threshold
+    single = [whole(s, backend, package.stride) for s in sheets]
+    rows = [{"source": source, "tile": "whole", "overlap": 0, "method": "none", "raw_per_object": 1.0}]
+    rows[0] |= figures(truths, single, [d.take(d.scores >= least) for d in single])
+    for tile, overlap in _TILINGS:
+        grids = [TileGrid(s.pixels.shape[2], s.pixels.shape[1], tile, overlap, package.stride) for s in sheets]
+        raw = [tiled(s, backend, g) for s, g in zip(sheets, grids, strict=True)]
+        share = sum(map(len, raw)) / max(sum(map(len, single)), 1)
+        for method in METHODS:
+            merged = [merge_detections(d, g, method=method) for d, g in zip(raw, grids, strict=True)]
+            sure = []
+            for found, grid in zip(raw, grids, strict=True):
+                candidates = found.take(found.scores >= least * CANDIDATE_SHARE)
+                final = merge_detections(candidates, grid, method=method)
+                sure.append(final.take(final.scores >= least))
+            row = {"source": source, "tile": tile, "overlap": overlap, "method": method}
+            rows.append(row | {"raw_per_object": round(share, 2)} | figures(truths, merged, sure))
+    return rows
+
+
+def measure(asked: Any) -> list[dict[str, Any]]:
+    """All sources; a reason where data or model is missing."""
+    if not asked.data_root:
+        return [{"source": "all", "skipped": "no --data-root: where the labelled images lie"}]
+    try:
+        package = load_package(asked.model)
+        backend = create_backend(package)
+        recipe = load_recipe(asked.recipe, asked.data_root)
+        held_out = load_split(recipe, "val")
+    except NssaError as error:
+        return [{"source": "all", "skipped": str(error)}]
+    wanted = [name for name in asked.sources.split(",") if name]
+    rows: list[dict[str, Any]] = []
+    for images in held_out:
+        images = [i for i in images if not i.unlabelled.any()]
+        if not images or (wanted and images[0].source not in wanted):
+            continue
+        if asked.quick:
+            images = [images[i] for i in np.unique(np.linspace(0, len(images) - 1, 3).astype(int))]
+        rows += rows_of(images[0].source, [Sheet.of(i, package.info.gsd) for i in images], backend, package)
+    return rows or [{"source": asked.sources or "all", "skipped": "no held-out image of these sources"}]
+
+
+def main() -> None:
+    """Measure and print."""
+    options = parser("Seams with a real model on labelled images.")
+    options.add_argument("--data-root", type=Path, action="append", help="where the sources lie")
+    options.add_argument("--model", default=DEFAULT_MODEL, help="built-in name or package (default %(default)s)")
+    options.add_argument("--recipe", type=Path, default=RECIPE, help="which scenes are held out")
+    options.add_argument("--sources", default="kit_ais,dota_vehicles", help="of the recipe (default %(default)s)")
+    asked = options.parse_args()
+    rows = measure(asked)
+    print_rows(rows)
+    write_json(rows, asked.json)
+
+
+if __name__ == "__main__":
+    main()
