@@ -55,8 +55,8 @@ def resolve(band: Band, edges: Edges, grid: TileGrid) -> Detections:
     Pieces that each saw one end are joined first. Then the best takes everything matched with itself: whole
     boxes before joined ones before cut ones; then the fewer cut sides, the farther from its tile's edge, the
     higher score. The view from the middle of a tile has the fullest surroundings, and unlike the best of all
-    scores it does not favour objects that happen to be seen more often. What was matched with a taken box only, not with the best, goes on by itself: there is
-    no chaining.
+    scores it does not favour objects that happen to be seen more often. What was matched with a taken box only, not
+    with the best, goes on by itself: there is no chaining.
 
     Parameters
     ----------
