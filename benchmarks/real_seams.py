@@ -24,7 +24,7 @@ from nssa_gis.detections import Detections
 from nssa_gis.errors import NssaError
 from nssa_gis.evaluate.coco import ImageTruth, evaluate_boxes, in_ignore, match
 from nssa_gis.geo.grid import TileGrid
-from nssa_gis.plan import _CANDIDATES as CANDIDATE_SHARE
+from nssa_gis.plan import CANDIDATE_SHARE
 from nssa_gis.runtime.backend import Backend, create_backend
 from nssa_gis.runtime.package import DEFAULT_MODEL, ModelPackage, load_package
 from nssa_gis.seams import METHODS, merge_detections

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 #: Boxes down to this share of the threshold enter the seam merge. Which view of an object counts is decided there;
 #: were each tile's own score to decide, an object near the threshold that lies in several tiles would have several
 #: chances, and smaller tiles would find more.
-_CANDIDATES = 0.7
+CANDIDATE_SHARE = 0.7
 
 #: A scene enlarged more than this holds nothing that the model could know; it is done only on demand.
 _MOST_ENLARGED = 4
@@ -76,7 +76,7 @@ class Plan:
     @property
     def candidate_threshold(self) -> float:
         """Least score of a box that enters the seam merge."""
-        return _CANDIDATES * self.threshold
+        return CANDIDATE_SHARE * self.threshold
 
 
 def make_plan(scene: Scene, package: ModelPackage, options: DetectOptions, report: Reporter) -> Plan:
