@@ -406,12 +406,19 @@ def _sync(file: Path) -> None:
         os.fsync(handle.fileno())
 
 
+#: Less free space than this explains a failed write, bytes.
+_NO_ROOM = 1 << 20
+
+
 @contextlib.contextmanager
 def _explained(path: Path) -> Iterator[None]:
     # pyogrio's errors are RuntimeErrors, pyarrow's IO errors OSErrors.
     try:
         yield
     except (OSError, RuntimeError, sqlite3.Error) as error:
+        # GDAL tells of a full disk in the words of whatever failed first
+        if shutil.disk_usage(path.parent).free < _NO_ROOM:
+            raise NssaError(f"the disk is full: {path}; free some space and try again") from error
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         one_line = " ".join(str(reason).split())
         raise NssaError(
