@@ -228,13 +228,14 @@ def train(
 def _check(output: Path, folder: Path, resume: bool, overwrite: bool, how: dict[str, Any]) -> None:
     """Refuse what makes no sense, or would replace something unasked, before anything is loaded."""
     from nssa_gis.errors import NssaError, UsageError
+    from nssa_gis.model.config import PAD_MULTIPLE
 
     if (how["steps"] is None) == (how["time_budget"] is None):
         raise UsageError("give either --steps or --time-budget")
     if how["time_budget"] == 0:
         raise UsageError("--time-budget must be more than 0")
-    if how["crop"] % 64:
-        raise UsageError(f"--crop {how['crop']}: must be a multiple of 64")
+    if how["crop"] % PAD_MULTIPLE:
+        raise UsageError(f"--crop {how['crop']}: must be a multiple of {PAD_MULTIPLE}")
     if output.suffix != ".safetensors":
         raise UsageError(f"{output}: a model package ends in .safetensors")
     if not output.parent.is_dir():

@@ -137,24 +137,6 @@ class TileGrid:
         )
         return (touching & self.inner_sides(ids)).astype(np.uint8)
 
-    def tiles_touching(self, boxes: ArrayLike) -> Ints:
-        """Ids, ascending, of all tiles whose windows share area with at least one of the boxes (N, 4)."""
-        boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
-        c0, c1 = _reach(boxes[:, 0], boxes[:, 2], self.tile, self.step, self.cols)
-        r0, r1 = _reach(boxes[:, 1], boxes[:, 3], self.tile, self.step, self.rows)
-        some = (c0 < c1) & (r0 < r1)
-        c0, c1, r0, r1 = c0[some], c1[some], r0[some], r1[some]
-        # Corner marks summed up in both directions: no loop over boxes, whatever their sizes.
-        marks = np.zeros((self.rows + 1, self.cols + 1), np.int64)
-        for row, col, sign in ((r0, c0, 1), (r0, c1, -1), (r1, c0, -1), (r1, c1, 1)):
-            np.add.at(marks, (row, col), sign)
-        covered = marks.cumsum(axis=0).cumsum(axis=1)[:-1, :-1] > 0
-        return np.flatnonzero(covered).astype(np.int64)
-
-    def ids_in(self, window: ArrayLike) -> Ints:
-        """Ids, ascending, of the tiles that share some area with one window ``x0, y0, x1, y1``."""
-        return self.tiles_touching(np.asarray(window, np.float64).reshape(1, 4))
-
 
 def _count(size: int, tile: int, step: int) -> int:
     return 1 if size <= tile else -(-(size - tile) // step) + 1
@@ -164,12 +146,3 @@ def _core(index: Ints, count: int, step: int, overlap: int, size: int) -> tuple[
     low = np.where(index == 0, 0, index * step + overlap // 2)
     high = np.where(index == count - 1, size, (index + 1) * step + overlap // 2)
     return low, high
-
-
-def _reach(low: NDArray[np.float64], high: NDArray[np.float64], tile: int, step: int, count: int) -> tuple[Ints, Ints]:
-    """First tile and one past the last whose interval ``i * step`` to ``i * step + tile`` meets each."""
-    first = np.floor((low - tile) / step) + 1
-    last = np.ceil(high / step)
-    first, last = np.clip(first, 0, count), np.clip(last, 0, count)
-    last = np.where(high > low, last, first)
-    return first.astype(np.int64), last.astype(np.int64)

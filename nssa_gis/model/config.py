@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from typing import Any, Literal
 
+#: Image sides and tile origins are multiples of this many pixels: the levels double exactly, and the attention
+#: windows of 8 positions at stride 8 fall on the same ground whatever the tile.
+PAD_MULTIPLE = 64
+
 
 @dataclass(frozen=True)
 class SparseAttentionConfig:
@@ -115,11 +119,6 @@ class DetectorConfig:
     sparse_attention: SparseAttentionConfig | None = SparseAttentionConfig()
     cross_layer: CrossLayerConfig | None = CrossLayerConfig()
     wavelet: WaveletConfig | None = WaveletConfig()
-
-    @property
-    def pad_multiple(self) -> int:
-        """Image sides must be multiples of this many pixels (coarsest stride x attention window)."""
-        return 64
 
     def plain(self) -> DetectorConfig:
         """Give the same network with all three modules off."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nssa_gis.errors import NssaError
+from nssa_gis.model.config import PAD_MULTIPLE
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -105,7 +106,7 @@ class ModelPackage:
     @property
     def stride(self) -> int:
         """Tile origins are multiples of this many pixels, so that the network sees every object in one phase."""
-        return 64
+        return PAD_MULTIPLE
 
     def load_weights(self) -> dict[str, Tensor]:
         """Read the tensors (CPU).
@@ -246,6 +247,7 @@ def _check(info: ModelInfo) -> None:
     low_high = info.gsd_range
     _expect(isinstance(low_high, tuple) and len(low_high) == 2 and all(map(_number, low_high)), "gsd_range")
     _expect(0 < low_high[0] <= low_high[1], "gsd_range")
+    _expect(info.tile % PAD_MULTIPLE == 0, "tile")
     _expect(0 <= info.overlap < info.tile, "overlap")
 
 

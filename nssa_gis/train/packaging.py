@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from nssa_gis.evaluate.coco import Accuracy
+from nssa_gis.model.config import PAD_MULTIPLE
 from nssa_gis.runtime.package import ModelInfo, save_package
 from nssa_gis.train.datasets import longest_side
 from nssa_gis.train.recipe import Recipe
 from nssa_gis.train.trainer import Trainer
 
 #: Default tile, and the least overlap; the overlap goes in steps and exceeds the longest object.
-_TILE, _OVERLAP, _OVERLAP_STEP = 640, 128, 64
+_TILE, _OVERLAP = 640, 128
 #: Without held-out images there is nothing to choose a threshold by.
 _FALLBACK_THRESHOLD = 0.3
 
@@ -61,8 +62,8 @@ def package_of(trainer: Trainer, found: dict[str, Accuracy], version: str, path:
 
 
 def _overlap(longest: float) -> int:
-    above = (math.floor(longest / _OVERLAP_STEP) + 1) * _OVERLAP_STEP
-    return min(max(_OVERLAP, above), _TILE - _OVERLAP_STEP)
+    above = (math.floor(longest / PAD_MULTIPLE) + 1) * PAD_MULTIPLE
+    return min(max(_OVERLAP, above), _TILE - PAD_MULTIPLE)
 
 
 def _sources(recipe: Recipe) -> str:

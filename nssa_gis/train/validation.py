@@ -10,6 +10,7 @@ from PIL import Image
 
 from nssa_gis.detections import Detections
 from nssa_gis.evaluate.coco import Accuracy, ImageTruth, evaluate_boxes
+from nssa_gis.model.config import PAD_MULTIPLE
 from nssa_gis.model.detector import Detector
 from nssa_gis.runtime.postprocess import detections_of
 from nssa_gis.train.datasets import LabelledImage
@@ -27,8 +28,7 @@ def detect_image(
     w, h = max(1, round(width * zoom)), max(1, round(height * zoom))
     scale = np.array([w / width, h / height] * 2, np.float32)
     resized = np.asarray(Image.fromarray(image.pixels).resize((w, h), Image.Resampling.BILINEAR))
-    multiple = model.config.pad_multiple
-    padded = np.zeros((3, h + -h % multiple, w + -w % multiple), np.uint8)
+    padded = np.zeros((3, h + -h % PAD_MULTIPLE, w + -w % PAD_MULTIPLE), np.uint8)
     padded[:, :h, :w] = resized.transpose(2, 0, 1)
     device = next(model.parameters()).device
     tensor = torch.from_numpy(padded)[None].to(device).float() / 255

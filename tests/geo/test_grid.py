@@ -47,19 +47,6 @@ def test_windows(grid):
     np.testing.assert_array_equal(grid.rows_of(ids) * grid.cols + grid.cols_of(ids), ids)
 
 
-@given(grids(), st.lists(st.tuples(*[st.floats(-50, 450)] * 4), max_size=6))
-@settings(max_examples=200, deadline=None)
-def test_tiles_touching_is_exact(grid, corners):
-    boxes = np.array(corners).reshape(-1, 4)
-    boxes = np.hstack([np.minimum(boxes[:, :2], boxes[:, 2:]), np.maximum(boxes[:, :2], boxes[:, 2:])])
-    windows = grid.windows(np.arange(len(grid)))
-    low = np.maximum(windows[:, None, :2], boxes[None, :, :2])
-    high = np.minimum(windows[:, None, 2:], boxes[None, :, 2:])
-    expected = np.flatnonzero(((low < high).all(axis=2)).any(axis=1))
-    # A box of no area touches nothing, whatever the rounding.
-    np.testing.assert_array_equal(grid.tiles_touching(boxes), expected)
-
-
 def test_one_tile():
     grid = TileGrid(100, 60, 640, 128, 32)
     assert len(grid) == 1
@@ -82,14 +69,6 @@ def test_cut_sides():
     np.testing.assert_array_equal(grid.cut_sides(boxes, 4), [CUT_LEFT, CUT_TOP, CUT_RIGHT, CUT_BOTTOM, 0])
     assert grid.cut_sides([[0, 0, 512, 512]], [0])[0] == CUT_RIGHT | CUT_BOTTOM
     assert grid.cut_sides(np.empty((0, 4)), []).shape == (0,)
-
-
-def test_ids_in():
-    grid = TileGrid(1000, 1000, 512, 128, 32)
-    assert grid.ids_in([0, 0, 10, 10]).tolist() == [0]
-    assert grid.ids_in([400, 400, 500, 500]).tolist() == [0, 1, 3, 4]
-    assert grid.ids_in([-100, -100, 0, 0]).tolist() == []
-    assert grid.ids_in([0, 0, 1000, 1000]).tolist() == list(range(9))
 
 
 @pytest.mark.parametrize(
