@@ -1,0 +1,193 @@
+"""What each module is worth: the same small real task, steps and data for every variant, several seeds.
+
+``python -m benchmarks.ablation --data-root DIR --run DIR [--variants plain,all] [--seeds 3] [--quick] [--json FILE]``
+
+Runs that are done are kept in the run folder, so a broken-off ablation goes on where it stopped. Speed is measured at
+the end, all variants in turn within one process, on the inference form (folded, bf16 where the CPU has it).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.compare import report
+from nssa_gis.detections import Detections
+from nssa_gis.evaluate.coco import ImageTruth, evaluate_boxes
+from nssa_gis.model.config import SIZES, DetectorConfig
+from nssa_gis.model.detector import Detector
+from nssa_gis.runtime.folding import fold_batch_norm
+from nssa_gis.runtime.torch_backend import cpu_has_bf16
+from nssa_gis.train.checkpoint import load_checkpoint
+from nssa_gis.train.datasets import load_split
+from nssa_gis.train.recipe import Recipe, load_recipe
+from nssa_gis.train.trainer import Trainer, TrainOptions
+from nssa_gis.train.validation import detect_image
+
+RECIPE = Path(__file__).with_suffix(".toml")
+#: Held-out images scored per source, evenly spread.
+_IMAGES = 40
+#: Side of the image that speed is measured on.
+_SIDE = 640
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One network (and assigner) of the comparison."""
+
+    config: DetectorConfig
+    assigner: str = "gaussian"
+
+
+def variants(size: str) -> dict[str, Variant]:
+    """All variants of a size, by the name used on the command line."""
+    full = SIZES[size]
+    plain = full.plain()
+    assert full.cross_layer and full.sparse_attention and full.wavelet
+    layernorm = replace(full.cross_layer, activation="layernorm")
+    dilated = replace(full.sparse_attention, partition="dilated")
+    return {
+        "plain": Variant(plain),
+        "+nssa": Variant(replace(plain, sparse_attention=full.sparse_attention)),
+        "+cca": Variant(replace(plain, cross_layer=full.cross_layer)),
+        "+dwc": Variant(replace(plain, wavelet=full.wavelet)),
+        "all": Variant(full),
+        "all-layernorm": Variant(replace(full, cross_layer=layernorm)),
+        "all-dilated": Variant(replace(full, sparse_attention=dilated)),
+        "all-tal": Variant(full, "tal"),
+    }
+
+
+def train(name: str, variant: Variant, recipe: Recipe, options: TrainOptions, folder: Path) -> None:
+    """Train one run, unless its detections are there."""
+    if (folder / "detections.npz").is_file():
+        return
+    started = time.monotonic()
+    trainer = Trainer(recipe, variant.config, replace(options, assigner=variant.assigner), folder, lambda event: None)
+    trainer.load()
+    held_out = trainer.val_images
+    trainer.val_images = []  # scored below, with the detections kept
+    if trainer.checkpoint.is_file():
+        trainer.resume()
+    trainer.run()
+    parts, _ = load_checkpoint(trainer.checkpoint)
+    model = Detector(variant.config).eval()
+    model.load_state_dict(parts["ema"])
+    rows = []
+    for number, image in enumerate(_chosen(held_out)):
+        found, _ = detect_image(model, image, recipe.gsd, trainer.autocast, 0.5)
+        rows.append(np.column_stack((np.full(len(found), number), found.boxes, found.scores, found.labels)))
+    partial = folder / "partial.npz"
+    np.savez(partial, rows=np.concatenate(rows), seconds=time.monotonic() - started)
+    partial.replace(folder / "detections.npz")
+    print(f"{name} seed {options.seed}: {time.monotonic() - started:.0f} s", flush=True)
+
+
+def score(folder: Path, truths: Sequence[ImageTruth]) -> dict[str, float]:
+    """AP figures of one finished run over all held-out images."""
+    with np.load(folder / "detections.npz") as data:
+        rows = data["rows"]
+    found = [
+        Detections.from_columns(r[:, 1:5], r[:, 5], r[:, 6])
+        for r in (rows[rows[:, 0] == number] for number in range(len(truths)))
+    ]
+    accuracy = evaluate_boxes(truths, found, 1)
+    return {"ap50": accuracy.ap50, "ap": accuracy.ap}
+
+
+def milliseconds(configs: dict[str, DetectorConfig], repeats: int) -> dict[str, float]:
+    """Median milliseconds per megapixel of the network alone, variants in turn so that all see the same machine."""
+    dtype = torch.bfloat16 if cpu_has_bf16() else torch.float32
+    image = torch.rand(1, 3, _SIDE, _SIDE).to(dtype).contiguous(memory_format=torch.channels_last)
+    models = {}
+    for name, config in configs.items():
+        model = Detector(config).eval()
+        fold_batch_norm(model)
+        models[name] = model.to(dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    times: dict[str, list[float]] = {name: [] for name in models}
+    with torch.inference_mode():
+        for turn in range(repeats + 1):
+            for name, model in models.items():
+                started = time.perf_counter()
+                model(image)
+                if turn:  # the first turn warms up
+                    times[name].append(time.perf_counter() - started)
+    return {name: statistics.median(t) * 1e3 / (_SIDE**2 / 1e6) for name, t in times.items()}
+
+
+def _chosen(sources: Sequence[Sequence[Any]]) -> list[Any]:
+    """At most `_IMAGES` fully labelled images a source, evenly spread."""
+    chosen = []
+    for source in sources:
+        images = [i for i in source if not i.unlabelled.any()]
+        picks = np.unique(np.linspace(0, max(len(images) - 1, 0), min(_IMAGES, len(images))).astype(int))
+        chosen += [images[i] for i in picks]
+    return chosen
+
+
+def _truths(recipe: Recipe) -> list[ImageTruth]:
+    """Labels of the scored images in pixels of the grid that they are detected on."""
+    truths = []
+    for image in _chosen(load_split(recipe, "val")):
+        height, width = image.pixels.shape[:2]
+        zoom = image.gsd / recipe.gsd
+        scale = np.array([round(width * zoom) / width, round(height * zoom) / height] * 2, np.float32)
+        truths.append(ImageTruth(image.boxes * scale, image.labels, image.ignore * scale))
+    return truths
+
+
+def main() -> None:
+    """Train what is missing, measure and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data-root", type=Path, action="append", required=True, help="where the sources lie")
+    parser.add_argument("--run", type=Path, required=True, help="folder of the runs")
+    parser.add_argument("--size", choices=[s for s in SIZES if s != "nssa-paper"], default="nssa-s")
+    parser.add_argument("--variants", default="", help="comma separated (default: all)")
+    parser.add_argument("--seeds", type=int, default=3, help="seeds 0 to N-1 (default %(default)s)")
+    parser.add_argument("--steps", type=int, default=300, help="optimiser steps (default %(default)s)")
+    parser.add_argument("--batch", type=int, default=16, help="crops a step (default %(default)s)")
+    parser.add_argument("--crop", type=int, default=192, help="side of a crop in pixels (default %(default)s)")
+    parser.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
+    parser.add_argument("--quick", action="store_true", help="1 seed, 2 steps: does it run at all")
+    parser.add_argument("--json", type=Path, help="write the rows to this file")
+    args = parser.parse_args()
+    if args.quick:
+        args.seeds, args.steps, args.batch = 1, 2, 4
+    known = variants(args.size)
+    names = args.variants.split(",") if args.variants else list(known)
+    if unknown := set(names) - set(known):
+        parser.error(f"unknown variants {sorted(unknown)}; known: {', '.join(known)}")
+    recipe = load_recipe(RECIPE, args.data_root)
+    for seed in range(args.seeds):
+        for name in names:
+            options = TrainOptions(
+                steps=args.steps, batch=args.batch, crop=args.crop, seed=seed, threads=args.threads, device="cpu"
+            )
+            train(name, known[name], recipe, options, args.run / f"{name}-{seed}")
+    truths = _truths(recipe)
+    speed = milliseconds({name: known[name].config for name in names}, 3 if args.quick else 15)
+    rows = []
+    for name in names:
+        figures = [score(args.run / f"{name}-{seed}", truths) for seed in range(args.seeds)]
+        row: dict[str, Any] = {"variant": name}
+        for key in figures[0]:
+            values = [f[key] for f in figures]
+            row[key] = statistics.mean(values)
+            row[f"{key} sd"] = statistics.stdev(values) if len(values) > 1 else float("nan")
+        row["params"] = sum(p.numel() for p in Detector(known[name].config).parameters())
+        row["ms/MP"] = speed[name]
+        rows.append(row)
+    report(rows, [], list(rows[0]), args.json)
+
+
+if __name__ == "__main__":
+    main()
