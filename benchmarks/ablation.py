@@ -138,7 +138,7 @@ def _truths(recipe: Recipe) -> list[ImageTruth]:
     """Labels of the scored images in pixels of the grid that they are detected on."""
     truths = []
     for image in _chosen(load_split(recipe, "val")):
-        height, width = image.pixels.shape[:2]
+        height, width = image.height, image.width
         zoom = image.gsd / recipe.gsd
         scale = np.array([round(width * zoom) / width, round(height * zoom) / height] * 2, np.float32)
         truths.append(ImageTruth(image.boxes * scale, image.labels, image.ignore * scale))

@@ -53,7 +53,7 @@ class Sheet:
     @classmethod
     def of(cls, image: LabelledImage, gsd: float) -> Sheet:
         """Resample an image to a GSD."""
-        height, width = image.pixels.shape[:2]
+        height, width = image.height, image.width
         w, h = (max(1, round(side * image.gsd / gsd)) for side in (width, height))
         scale = np.array([w / width, h / height] * 2, np.float32)
         resized = np.asarray(Image.fromarray(image.pixels).resize((w, h), Image.Resampling.BILINEAR))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nssa_gis.detections import Detections
+from nssa_gis.errors import NssaError
 
 #: F1 given up for a higher threshold.
 _PLATEAU = 0.005
@@ -77,26 +78,103 @@ def evaluate_boxes(
     kept = [d.take(~in_ignore(d.boxes, t.ignore)) for t, d in zip(truths, found, strict=True)]
     total = sum(len(t.boxes) for t in truths)
     precision, recall, f1, threshold = operating_point(truths, kept)
-    if total == 0 or not any(map(len, kept)):
-        value = float("nan") if total == 0 else 0.0
-        return Accuracy(value, value, value, precision, recall, f1, threshold, total)
-    from faster_coco_eval import COCO, COCOeval_faster
+    table = average_precisions(truths, kept, classes, {"all": (0.0, np.inf)}, (1, 100, max_detections))
+    return Accuracy(
+        table.ap(), table.ap(iou=0.5), table.ap(iou=0.75), precision, recall, f1, threshold, total
+    )
 
+
+@dataclass(frozen=True)
+class Averages:
+    """What COCO's accumulation leaves: -1 where a class has no object in an area range.
+
+    Attributes
+    ----------
+    ious : ndarray, shape (T,)
+        IoU thresholds.
+    areas : tuple of str
+        Names of the A area ranges.
+    limits : tuple of int
+        The M limits of detections per image and class.
+    precision : ndarray, shape (T, R, K, A, M)
+        At R recalls for K classes.
+    recall : ndarray, shape (T, K, A, M)
+        Highest recall.
+    """
+
+    ious: NDArray[np.float64]
+    areas: tuple[str, ...]
+    limits: tuple[int, ...]
+    precision: NDArray[np.float64]
+    recall: NDArray[np.float64]
+
+    def ap(self, area: str = "all", iou: float | None = None, label: int | None = None) -> float:
+        """Average precision at the largest limit, over all IoU or at one, over all classes or of one; NaN if empty."""
+        table = self.precision[:, :, :, self.areas.index(area), -1]
+        if iou is not None:
+            table = table[[int(np.argmin(np.abs(self.ious - iou)))]]
+        return _mean(table if label is None else table[:, :, [label]])
+
+    def ar(self, limit: int, area: str = "all") -> float:
+        """Average recall at one of the limits; NaN if empty."""
+        return _mean(self.recall[:, :, self.areas.index(area), self.limits.index(limit)])
+
+
+def average_precisions(
+    truths: Sequence[ImageTruth],
+    found: Sequence[Detections],
+    classes: int,
+    areas: Mapping[str, tuple[float, float]],
+    limits: tuple[int, ...],
+) -> Averages:
+    """Run COCO's matching and accumulation (IoU 0.50 to 0.95 by 0.05, 101 recalls).
+
+    Parameters
+    ----------
+    truths, found : sequences of equal length
+        Labels and detections per image, in the same pixels; ignore areas are not looked at.
+    classes : int
+        K, number of classes.
+    areas : mapping of str to (low, high)
+        Ranges of box area in square pixels, both ends inclusive.
+    limits : tuple of int
+        Detections per image and class, rising; AP is read at the last.
+
+    Raises
+    ------
+    NssaError
+        faster-coco-eval is not installed.
+    """
+    ious = np.linspace(0.5, 0.95, 10)
+    if not any(len(t.boxes) for t in truths) or not any(map(len, found)):
+        # without detections the library fails; a class with objects then has precision and recall 0
+        present = np.zeros((classes, len(areas)))
+        for label in range(classes):
+            sizes = np.concatenate([_areas(t.boxes[t.labels == label]) for t in truths] or [np.empty(0)])
+            present[label] = [((sizes >= low) & (sizes <= high)).any() for low, high in areas.values()]
+        empty = np.where(present, 0.0, -1.0)[None, :, :, None].repeat(len(limits), 3).repeat(len(ious), 0)
+        return Averages(ious, tuple(areas), limits, empty[:, None].repeat(101, 1), empty)
+    try:
+        from faster_coco_eval import COCO, COCOeval_faster
+    except ImportError:
+        raise NssaError("faster-coco-eval is not installed; pip install 'nssa-gis[train]'") from None
     with contextlib.redirect_stdout(io.StringIO()):
         gt = COCO(_coco_truth(truths, classes))
-        dt = gt.loadRes(_coco_found(kept))
-        run = COCOeval_faster(gt, dt, "bbox")
-        run.params.maxDets = [1, 100, max_detections]
+        run = COCOeval_faster(gt, gt.loadRes(_coco_found(found)), "bbox")
+        run.params.maxDets = list(limits)
+        run.params.areaRng = [[low, min(high, 1e10)] for low, high in areas.values()]
+        run.params.areaRngLbl = list(areas)
         run.evaluate()
         run.accumulate()
-    table = run.eval["precision"][:, :, :, 0, -1]  # IoU thresholds, recalls, classes
-    ious = run.params.iouThrs
+    return Averages(run.params.iouThrs, tuple(areas), limits, run.eval["precision"], run.eval["recall"])
 
-    def mean(t: NDArray[np.float64]) -> float:
-        return float(t[t > -1].mean()) if (t > -1).any() else float("nan")
 
-    at = [int(np.argmin(np.abs(ious - x))) for x in (0.5, 0.75)]
-    return Accuracy(mean(table), mean(table[at[0]]), mean(table[at[1]]), precision, recall, f1, threshold, total)
+def _mean(table: NDArray[np.float64]) -> float:
+    return float(table[table > -1].mean()) if (table > -1).any() else float("nan")
+
+
+def _areas(boxes: NDArray[np.floating]) -> NDArray[np.float64]:
+    return (boxes[:, 2:] - boxes[:, :2]).astype(np.float64).prod(1)
 
 
 def in_ignore(boxes: NDArray[np.float64], ignore: NDArray[np.float32]) -> NDArray[np.bool_]:
@@ -132,23 +210,52 @@ def iou_matrix(a: NDArray[np.float64], b: NDArray[np.float32]) -> NDArray[np.flo
     return shared / np.maximum(area_a[:, None] + area_b[None] - shared, 1e-9)
 
 
-def operating_point(truths: Sequence[ImageTruth], found: Sequence[Detections]) -> tuple[float, float, float, float]:
-    """Precision, recall, F1 and threshold at IoU 0.5, over all images and classes.
+@dataclass(frozen=True)
+class Curve:
+    """Precision and recall at IoU 0.5, by falling score.
 
-    The highest threshold whose F1 is within half a point of the best: the curve is flat there, and false boxes cost a
-    user more work than the few objects that the best point would add.
+    Attributes
+    ----------
+    precision, recall, scores : ndarray, shape (N,)
+        After each detection.
+    truths : int
+        Number of labelled objects.
     """
+
+    precision: NDArray[np.float64]
+    recall: NDArray[np.float64]
+    scores: NDArray[np.float64]
+    truths: int
+
+    def operating_point(self) -> tuple[float, float, float, float]:
+        """Precision, recall, F1 and threshold; zeros and threshold 1 where nothing is right.
+
+        The highest threshold whose F1 is within half a point of the best: the curve is flat there, and false boxes
+        cost a user more work than the few objects that the best point would add.
+        """
+        if not self.recall.any():
+            return 0.0, 0.0, 0.0, 1.0
+        f1 = 2 * self.precision * self.recall / np.maximum(self.precision + self.recall, 1e-9)
+        best = int(np.argmax(f1 >= f1.max() - _PLATEAU))
+        return float(self.precision[best]), float(self.recall[best]), float(f1[best]), float(self.scores[best])
+
+
+def precision_recall(truths: Sequence[ImageTruth], found: Sequence[Detections], label: int | None = None) -> Curve:
+    """Precision-recall curve at IoU 0.5 over all images, of one class or of all together."""
+    if label is not None:
+        truths = [ImageTruth(t.boxes[t.labels == label], t.labels[t.labels == label], t.ignore) for t in truths]
+        found = [d.take(d.labels == label) for d in found]
     total = sum(len(t.boxes) for t in truths)
     hits = np.concatenate([match(t, d) for t, d in zip(truths, found, strict=True)] or [np.empty(0, bool)])
-    scores = np.concatenate([d.scores for d in found] or [np.empty(0, np.float32)])
-    if total == 0 or not hits.any():
-        return 0.0, 0.0, 0.0, 1.0
+    scores = np.concatenate([d.scores for d in found] or [np.empty(0, np.float32)]).astype(np.float64)
     order = np.argsort(-scores, kind="stable")
     true = np.cumsum(hits[order])
-    precision, recall = true / np.arange(1, len(true) + 1), true / total
-    f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-9)
-    best = int(np.argmax(f1 >= f1.max() - _PLATEAU))
-    return float(precision[best]), float(recall[best]), float(f1[best]), float(scores[order][best])
+    return Curve(true / np.arange(1, len(true) + 1), true / max(total, 1), scores[order], total)
+
+
+def operating_point(truths: Sequence[ImageTruth], found: Sequence[Detections]) -> tuple[float, float, float, float]:
+    """Precision, recall, F1 and threshold at IoU 0.5, over all images and classes (:meth:`Curve.operating_point`)."""
+    return precision_recall(truths, found).operating_point()
 
 
 def _coco_truth(truths: Sequence[ImageTruth], classes: int) -> dict[str, list[dict[str, object]]]:

@@ -7,13 +7,13 @@ import io
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
-from PIL import Image, ImageFilter
+from PIL import Image, ImageDraw, ImageFilter
 
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 def recolour(rng: Generator, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Random brightness, contrast, gamma, colour cast, saturation, haze; sometimes grey or false colour.
+    """Random brightness, contrast, gamma, colour cast, saturation, stretch, haze; sometimes grey or false colour.
 
     Parameters
     ----------
@@ -27,9 +27,11 @@ def recolour(rng: Generator, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     ndarray of uint8, shape (H, W, 3)
         Per-channel curves run as a 256-entry table: the cost does not depend on how many of them apply.
     """
-    if rng.random() < 0.08:
-        # false colour, as colour-infrared composites: channels change places
+    kind = rng.random()
+    if kind < 0.05:
         pixels = pixels[..., rng.permutation(3)]
+    elif kind < 0.13:
+        pixels = infrared(rng, pixels)
     grey = rng.random() < 0.15
     saturation = 0.0 if grey else rng.uniform(0.6, 1.4)
     if grey or rng.random() < 0.5:
@@ -40,11 +42,57 @@ def recolour(rng: Generator, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     curve = tone ** np.exp(rng.uniform(-0.4, 0.4))
     curve = (curve - 0.5) * np.exp(rng.uniform(-0.35, 0.3)) + 0.5 + rng.uniform(-0.12, 0.12)
     if rng.random() < 0.15:
+        # a percentile stretch of 16-bit imagery: both ends saturate
+        low, high = rng.uniform(0, 0.15), rng.uniform(0.7, 1)
+        curve = ((curve - low) / (high - low)).clip(0, 1)
+    if rng.random() < 0.15:
         haze = rng.uniform(0.1, 0.4)
         curve = curve * (1 - haze) + haze * rng.uniform(0.6, 0.95)
     cast = np.ones(3) if grey else np.exp(rng.uniform(-0.12, 0.12, 3))
     table = np.clip(curve[:, None] * cast * 255, 0, 255).astype(np.uint8)
     return np.stack([table[pixels[..., c], c] for c in range(3)], -1)
+
+
+def infrared(rng: Generator, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Imitate a colour-infrared composite: near infrared, red and green shown as red, green and blue.
+
+    Near infrared is guessed: green where it is no plant, and bright where green exceeds red and blue.
+    """
+    values = pixels.astype(np.float32)
+    red, green, blue = values[..., 0], values[..., 1], values[..., 2]
+    plant = (2 * green - red - blue).clip(0)
+    near = green * rng.uniform(0.8, 1.1) + plant * rng.uniform(1.5, 5.0)
+    return np.stack((near, red, green), -1).clip(0, 255).astype(np.uint8)
+
+
+def shade(rng: Generator, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Now and then lay the shadow of something tall over a part of the crop: darker, and a little blue.
+
+    Parameters
+    ----------
+    rng : Generator
+        Randomness.
+    pixels : ndarray of uint8, shape (H, W, 3)
+        RGB.
+
+    Returns
+    -------
+    ndarray of uint8, shape (H, W, 3)
+    """
+    if rng.random() > 0.2:
+        return pixels
+    height, width = pixels.shape[:2]
+    mask = Image.new("L", (width, height), 0)
+    draw = ImageDraw.Draw(mask)
+    for _ in range(int(rng.integers(1, 4))):
+        # a quadrangle round a random centre: a house, a wall, a crown
+        angles = np.sort(rng.uniform(0, 2 * np.pi, 4))
+        reach = rng.uniform(0.1, 0.45, 4) * width
+        x, y = rng.uniform(0, width), rng.uniform(0, height)
+        draw.polygon([(x + r * np.cos(a), y + r * np.sin(a)) for a, r in zip(angles, reach, strict=True)], fill=255)
+    soft = np.asarray(mask.filter(ImageFilter.GaussianBlur(float(rng.uniform(0.5, 2.0)))), np.float32)[..., None] / 255
+    dark = rng.uniform(0.25, 0.65) * np.array([1.0, 1.05, 1.15], np.float32)
+    return (pixels * (1 - soft * (1 - dark))).clip(0, 255).astype(np.uint8)
 
 
 def degrade(rng: Generator, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

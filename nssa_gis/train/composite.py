@@ -10,8 +10,9 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image
 
-from nssa_gis.train.augmentation import degrade, recolour
+from nssa_gis.train.augmentation import degrade, recolour, shade
 from nssa_gis.train.datasets import LabelledImage
+from nssa_gis.train.paste import Paster
 
 #: A piece narrower than this is filled from a source with large images, or left black (as nodata is).
 _MIN_PIECE = 40
@@ -19,6 +20,8 @@ _MIN_PIECE = 40
 _VISIBLE = 0.5
 #: Shorter sides than this (pixels) teach nothing.
 _MIN_SIDE = 3.0
+#: Share of the pieces of empty images that get pasted objects; the others stay empty.
+_PASTED = 0.5
 
 
 @dataclass
@@ -83,6 +86,8 @@ class CompositeCrops:
         Range of the random enlargement, log-uniform.
     split : float
         Probability that a piece is divided although its image would fill it.
+    paster : Paster, optional
+        Lays objects on half of the pieces of images that have none.
     """
 
     def __init__(
@@ -92,8 +97,9 @@ class CompositeCrops:
         size: int,
         gsd: float,
         seed: int = 0,
-        scale: tuple[float, float] = (0.7, 1.5),
+        scale: tuple[float, float] = (0.6, 1.6),
         split: float = 0.35,
+        paster: Paster | None = None,
     ) -> None:
         share = np.array([w if len(s) else 0.0 for s, w in zip(sources, weights, strict=True)])
         if share.sum() == 0:
@@ -101,9 +107,10 @@ class CompositeCrops:
         self.sources, self.share = list(sources), share / share.sum()
         # images with many boxes are drawn more often, but the empty ones keep a say
         self.chance = [
-            _normalised([np.sqrt(4 + len(i.boxes)) * max(1.0, i.pixels.size / 3e6) for i in s]) for s in sources
+            _normalised([_interest(i) * max(1.0, i.width * i.height / 1e6) for i in s]) for s in sources
         ]
         self.size, self.gsd, self.seed, self.scale, self.split = size, gsd, seed, scale, split
+        self.paster = paster
 
     def __getitem__(self, number: int) -> tuple[NDArray[np.uint8], Labels]:
         """Crop ``(3, size, size)`` uint8 and its labels."""
@@ -111,7 +118,7 @@ class CompositeCrops:
         canvas = np.zeros((self.size, self.size, 3), np.uint8)
         labels = Labels.empty()
         self._fill(rng, canvas, labels, 0, 0, self.size, self.size, 0)
-        canvas = degrade(rng, canvas)
+        canvas = degrade(rng, shade(rng, canvas))
         return np.ascontiguousarray(canvas.transpose(2, 0, 1)), labels
 
     def _fill(
@@ -134,13 +141,16 @@ class CompositeCrops:
             return
         image, zoom = self._draw(rng)
         turn = int(rng.integers(4))
-        height, width = image.pixels.shape[:2]
+        height, width = image.height, image.width
         have_w, have_h = (int(side * zoom) for side in ((height, width) if turn % 2 else (width, height)))
         take_w, take_h = min(w, have_w), min(h, have_h)
         if min(take_w, take_h) < min(_MIN_PIECE, w, h):
             self._fill(rng, canvas, labels, x, y, w, h, depth + 1)
             return
         piece, found = cut_piece(rng, image, zoom, take_w, take_h, turn)
+        if self.paster and _is_empty(image) and rng.random() < _PASTED:
+            piece, boxes, classes = self.paster.lay(rng, piece, image.gsd / zoom)
+            found.boxes, found.labels = boxes, classes
         canvas[y : y + take_h, x : x + take_w] = recolour(rng, piece)
         labels.extend(found, x, y)
         if take_w < w:
@@ -199,10 +209,11 @@ def cut_piece(
         In pixels of the piece.
     """
     out_w, out_h = (height, width) if turn % 2 else (width, height)
-    rows, cols = image.pixels.shape[:2]
+    rows, cols = image.height, image.width
     w, h = min(out_w / zoom, cols), min(out_h / zoom, rows)
-    if len(image.boxes) and rng.random() < 0.8:
-        box = image.boxes[int(rng.integers(len(image.boxes)))]
+    focus = image.boxes if len(image.boxes) else image.mistakes
+    if len(focus) and rng.random() < 0.8:
+        box = focus[int(rng.integers(len(focus)))]
         x0 = (box[0] + box[2]) / 2 - rng.uniform(0.1, 0.9) * w
         y0 = (box[1] + box[3]) / 2 - rng.uniform(0.1, 0.9) * h
     else:
@@ -263,6 +274,16 @@ def _clip(
         np.concatenate((every, frame)),
         np.concatenate((np.full(len(every), -1), blind)).astype(np.int64),
     )
+
+
+def _is_empty(image: LabelledImage) -> bool:
+    """Whether objects may be pasted: none is there, and none could be there unlabelled."""
+    return not (len(image.boxes) or len(image.ignore) or image.unlabelled.any())
+
+
+def _interest(image: LabelledImage) -> float:
+    """How often an image is drawn: more with many boxes, more where the model was wrong before."""
+    return float(np.sqrt(4 + len(image.boxes)) * (1 + len(image.mistakes)))
 
 
 def _normalised(values: list[float]) -> NDArray[np.float64]:

@@ -1,13 +1,14 @@
-"""Labelled images in memory, from COCO JSON folders, at a common resolution.
+"""Labelled images at a common resolution, from folders in any of the known formats.
 
-EXIF orientation is not applied: COCO boxes refer to the pixels as they are stored.
+EXIF orientation is not applied: boxes refer to the pixels as they are stored.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+import functools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,40 +16,16 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from nssa_gis.errors import NssaError
+from nssa_gis.train.formats.registry import read_table
+from nssa_gis.train.formats.table import Entry, Table, no_boxes
 from nssa_gis.train.recipe import Recipe, Source
 
 #: Images finer than this share of the working GSD are reduced when loaded: the rest of the detail would never be seen.
 _FINEST = 0.5
 #: At most this many names are listed in a message.
 _LISTED = 20
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _is_key(value: Any) -> bool:
-    return isinstance(value, (int, str))
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
-
-
-def _is_box(value: Any) -> bool:
-    return isinstance(value, list) and len(value) == 4 and all(map(_is_number, value))
-
-
-def _is_gsd(value: Any) -> bool:
-    return value is None or (_is_number(value) and value >= 0)
-
-
-#: What must be there, and of what kind, in each table of a COCO JSON.
-_FIELDS: dict[str, dict[str, Callable[[Any], bool]]] = {
-    "images": {"id": _is_key, "file_name": _is_text, "gsd_m": _is_gsd},
-    "annotations": {"image_id": _is_key, "category_id": _is_key, "bbox": _is_box},
-    "categories": {"id": _is_key, "name": _is_text},
-}
+#: Decoded images kept from the start (bytes over all sources of a split); what is beyond is decoded when it is drawn.
+_IN_MEMORY = 4 << 30
 
 
 @dataclass(frozen=True)
@@ -59,8 +36,10 @@ class LabelledImage:
     ----------
     source, scene, name : str
         Where it comes from.
-    pixels : ndarray of uint8, shape (H, W, 3)
-        RGB.
+    path : Path
+        The file.
+    width, height : int
+        Size of ``pixels``; smaller than the file's where that is much finer than needed.
     gsd : float
         Metres per pixel of ``pixels``.
     boxes : ndarray of float32, shape (N, 4)
@@ -68,24 +47,59 @@ class LabelledImage:
     labels : ndarray of int64, shape (N,)
         Class index.
     ignore : ndarray of float32, shape (M, 4)
-        Areas that teach nothing (``iscrowd``).
+        Areas that teach nothing (``iscrowd``, ignored regions, difficult objects).
     unlabelled : ndarray of bool, shape (classes,)
         Classes that are not labelled exhaustively here: no negatives for them.
+    mistakes : ndarray of float32, shape (K, 4)
+        Where an earlier model saw objects that are not there (hard negatives): drawn more often.
+    kept : ndarray or None
+        The pixels, where they stay in memory.
     """
 
     source: str
     scene: str
     name: str
-    pixels: NDArray[np.uint8]
+    path: Path
+    width: int
+    height: int
     gsd: float
     boxes: NDArray[np.float32]
     labels: NDArray[np.int64]
     ignore: NDArray[np.float32]
     unlabelled: NDArray[np.bool_]
+    mistakes: NDArray[np.float32] = field(default_factory=no_boxes)
+    kept: NDArray[np.uint8] | None = field(default=None, repr=False)
+
+    @property
+    def pixels(self) -> NDArray[np.uint8]:
+        """RGB, ``(height, width, 3)``; decoded now if they are not in memory.
+
+        Raises
+        ------
+        NssaError
+            The file cannot be read, or has more than 8 bits a channel.
+        """
+        return self.kept if self.kept is not None else _decode(self.path, self.width, self.height)
+
+
+@functools.lru_cache(maxsize=32)  # a crop often takes several pieces of one image
+def _decode(path: Path, width: int, height: int) -> NDArray[np.uint8]:
+    try:
+        with Image.open(path) as opened:
+            if opened.mode.startswith(("I", "F")):
+                raise NssaError(f"{path}: more than 8 bits a channel (mode {opened.mode}); scale it to 8 bits first")
+            image = opened.convert("RGB")
+    except OSError as error:
+        raise NssaError(f"cannot read the training image {path}: {error}") from None
+    if image.size != (width, height):
+        image = image.resize((width, height), Image.Resampling.BOX)
+    return np.asarray(image)
 
 
 def load_split(recipe: Recipe, split: str) -> list[list[LabelledImage]]:
     """Load one split of every source.
+
+    Images stay in memory from the start as long as they fit; in larger sets each is decoded when it is drawn.
 
     Parameters
     ----------
@@ -98,25 +112,54 @@ def load_split(recipe: Recipe, split: str) -> list[list[LabelledImage]]:
     -------
     list of list of LabelledImage
         One list per source, in the recipe's order; empty where a source has nothing in the split.
+
+    Raises
+    ------
+    NssaError
+        Labels or images are missing or unreadable, or an image has no GSD.
     """
-    return [_load_source(source, recipe, split) for source in recipe.sources]
+    room = _IN_MEMORY
+    loaded = []
+    for source in recipe.sources:
+        images = _select(source, recipe, split)
+        for k, image in enumerate(images):
+            room -= 3 * image.width * image.height
+            if room < 0:
+                break
+            images[k] = replace(image, kept=_decode.__wrapped__(image.path, image.width, image.height))
+        loaded.append(images)
+    return loaded
 
 
-def _load_source(source: Source, recipe: Recipe, split: str) -> list[LabelledImage]:
-    table = _read_table(source)
-    index = {name: i for i, members in enumerate(recipe.classes.values()) for name in members}
-    categories = {c["id"]: index.get(c["name"]) for c in table["categories"]}
-    by_image: dict[int, list[dict[str, Any]]] = {}
-    for a in table["annotations"]:
-        by_image.setdefault(a["image_id"], []).append(a)
+def _select(source: Source, recipe: Recipe, split: str) -> list[LabelledImage]:
+    table = _table(source)
+    classes = [_class_index(recipe.classes, name) for name in table.categories]
+    index = np.array([-1 if k is None else k for k in classes], np.int64)
     images = []
-    for entry in table["images"]:
-        held_out = str(entry.get("scene", "")) in source.val_scenes
+    for entry in table.entries:
+        held_out = entry.scene in source.val_scenes
         if held_out != (split == "val") or (split == "train" and source.weight == 0):
             continue
-        if _matches(entry, source.only):
-            images.append(_load_image(source, recipe, entry, by_image.get(entry["id"], []), categories, index))
+        if _matches(entry.facts, source.only):
+            images.append(_labelled(source, recipe, entry, index))
     return images
+
+
+def _table(source: Source) -> Table:
+    return read_table(source.path, source.format, source.annotations, source.images)
+
+
+def _class_index(classes: Mapping[str, Sequence[str]], category: str) -> int | None:
+    """Class that a category belongs to; names are the same whatever their case, blanks, - and _."""
+    for k, members in enumerate(classes.values()):
+        if plain_name(category) in map(plain_name, members):
+            return k
+    return None
+
+
+def plain_name(name: str) -> str:
+    """Give a name as it is compared: ``Storage_Tank``, ``storage tank`` and ``storage-tank`` are one."""
+    return name.strip().lower().replace("_", "-").replace(" ", "-")
 
 
 def check_data(recipe: Recipe, train: Sequence[Sequence[LabelledImage]]) -> None:
@@ -134,8 +177,8 @@ def check_data(recipe: Recipe, train: Sequence[Sequence[LabelledImage]]) -> None
     NssaError
         An unknown scene is held out, no image is left to train on, or a class has no box in them.
     """
-    tables = [_read_table(source) for source in recipe.sources]
-    known = {str(entry.get("scene", "")) for table in tables for entry in table["images"]} - {""}
+    tables = [_table(source) for source in recipe.sources]
+    known = {entry.scene for table in tables for entry in table.entries} - {""}
     unknown = {scene for source in recipe.sources for scene in source.val_scenes} - known
     if unknown:
         raise NssaError(f"no images of the held-out scene {_listed(unknown)}; known scenes: {_listed(known)}")
@@ -144,7 +187,7 @@ def check_data(recipe: Recipe, train: Sequence[Sequence[LabelledImage]]) -> None
     present = {int(label) for source in train for image in source for label in image.labels}
     missing = [name for i, name in enumerate(recipe.classes) if i not in present]
     if missing:
-        names = {str(category["name"]) for table in tables for category in table["categories"]}
+        names = {name for table in tables for name in table.categories}
         raise NssaError(
             f"no training box of class {_listed(missing)}; categories of the sources: {_listed(names)} "
             "(a class is made of several as NAME=CATEGORY+CATEGORY)"
@@ -162,24 +205,6 @@ def _listed(names: Iterable[str]) -> str:
     return (", ".join(ordered[:_LISTED]) + (", ..." if len(ordered) > _LISTED else "")) or "none"
 
 
-def _read_table(source: Source) -> dict[str, list[dict[str, Any]]]:
-    """Read ``instances.json`` and check what is used of it."""
-    path = source.path / "instances.json"
-    try:
-        table = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise NssaError(f"{source.path}: cannot read instances.json ({error}); a COCO JSON is expected") from None
-    for part, fields in _FIELDS.items():
-        rows = table.get(part) if isinstance(table, dict) else None
-        if not isinstance(rows, list):
-            raise NssaError(f"{path}: no list {part!r}; a COCO JSON is expected")
-        for number, row in enumerate(rows):
-            wrong = [k for k, fits in fields.items() if not (isinstance(row, dict) and fits(row.get(k)))]
-            if wrong:
-                raise NssaError(f"{path}: {part}[{number}] has no usable {wrong[0]!r}; a COCO JSON is expected")
-    return table  # type: ignore[no-any-return]
-
-
 def _matches(entry: dict[str, Any], only: dict[str, Any]) -> bool:
     """Whether the image's fields equal ``only``; null in a yes/no field is unknown, and unknown is not "no"."""
     for key, wanted in only.items():
@@ -189,53 +214,55 @@ def _matches(entry: dict[str, Any], only: dict[str, Any]) -> bool:
     return True
 
 
-def _load_image(
-    source: Source,
-    recipe: Recipe,
-    entry: dict[str, Any],
-    annotations: list[dict[str, Any]],
-    categories: dict[int, int | None],
-    index: dict[str, int],
-) -> LabelledImage:
-    path = source.path / "images" / entry["file_name"]
-    gsd = entry.get("gsd_m") or source.gsd
+def _labelled(source: Source, recipe: Recipe, entry: Entry, index: NDArray[np.int64]) -> LabelledImage:
+    """Bring an entry to the recipe's classes and, if it is much too fine, nearer to its resolution."""
+    gsd = entry.gsd or (recipe.gsd if source.gsd == "native" else source.gsd)
     if not gsd:
-        raise NssaError(f"{path}: no gsd_m in instances.json; give the source a gsd in the recipe")
-    try:
-        with Image.open(path) as opened:
-            if opened.mode.startswith(("I", "F")):
-                raise NssaError(f"{path}: more than 8 bits a channel (mode {opened.mode}); scale it to 8 bits first")
-            image = opened.convert("RGB")
-    except OSError as error:
-        raise NssaError(f"cannot read the training image {path}: {error}") from None
-    shrink = min(1.0, gsd / (recipe.gsd * _FINEST))
+        raise NssaError(
+            f"{entry.path}: its metres per pixel are unknown; give the source a gsd in the recipe "
+            '(gsd = "native" to use the pixels as they are)'
+        )
+    full_width, full_height = image_size(entry.path)
+    shrink = min(1.0, float(gsd) / (recipe.gsd * _FINEST))
+    width, height = full_width, full_height
     if shrink < 1:
-        size = (max(1, round(image.width * shrink)), max(1, round(image.height * shrink)))
-        sx, sy = size[0] / image.width, size[1] / image.height
-        image = image.resize(size, Image.Resampling.BOX)
-    else:
-        sx = sy = 1.0
-    kept = [a for a in annotations if categories.get(a["category_id"]) is not None or a.get("iscrowd")]
-    xywh = np.array([a["bbox"] for a in kept], np.float32).reshape(-1, 4)
-    boxes = np.concatenate((xywh[:, :2], xywh[:, :2] + xywh[:, 2:]), 1) * np.array([sx, sy, sx, sy], np.float32)
-    crowd = np.array([bool(a.get("iscrowd")) for a in kept], bool)
-    labels = np.array([categories.get(a["category_id"]) or 0 for a in kept], np.int64)
+        width, height = max(1, round(full_width * shrink)), max(1, round(full_height * shrink))
+    scale = np.array([width / full_width, height / full_height] * 2, np.float32)
+    labels = index[entry.categories]
     unlabelled = np.zeros(len(recipe.classes), bool)
-    for name in entry.get("not_exhaustive") or ():
-        if name in index:
-            unlabelled[index[name]] = True
-    good = ~crowd & (xywh[:, 2] > 0) & (xywh[:, 3] > 0)
+    for name in entry.not_exhaustive:
+        k = _class_index(recipe.classes, name)
+        if k is not None:
+            unlabelled[k] = True
     return LabelledImage(
         source.name,
-        str(entry.get("scene", "")),
-        entry["file_name"],
-        np.asarray(image),
-        gsd / sx,
-        boxes[good],
-        labels[good],
-        boxes[crowd],
+        entry.scene,
+        entry.name,
+        entry.path,
+        width,
+        height,
+        float(gsd) / float(scale[0]),
+        entry.boxes[labels >= 0] * scale,
+        labels[labels >= 0],
+        np.concatenate((entry.ignore, entry.muted)) * scale,
         unlabelled,
+        entry.mistakes * scale,
     )
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """Width and height from the file's header.
+
+    Raises
+    ------
+    NssaError
+        There is no readable image.
+    """
+    try:
+        with Image.open(path) as opened:
+            return opened.size
+    except OSError as error:
+        raise NssaError(f"cannot read the training image {path}: {error}") from None
 
 
 def count(images: Sequence[Sequence[LabelledImage]]) -> tuple[int, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ else:
 
 @dataclass(frozen=True)
 class Source:
-    """One folder with ``instances.json`` (COCO JSON) and ``images/``.
+    """One labelled folder.
 
     Attributes
     ----------
@@ -26,19 +26,27 @@ class Source:
         The folder.
     weight : float
         Relative share of training crops drawn from it; 0 for none.
-    gsd : float or None
-        Metres per pixel of images without a ``gsd_m`` of their own.
+    gsd : float, "native" or None
+        Metres per pixel of images that state none; ``native``: their pixels are used as they are.
     val_scenes : tuple of str
         Scenes (``scene`` field of the images) held out for validation.
     only : dict
         Keep images whose field equals the value; an absent field counts as false, null (unknown) never matches.
+    cut_out : bool
+        Objects of its training images are also pasted on images that have none.
+    format, annotations, images : str or None
+        As in :func:`nssa_gis.train.formats.registry.read_table`.
     """
 
     path: Path
     weight: float = 1.0
-    gsd: float | None = None
+    gsd: float | str | None = None
     val_scenes: tuple[str, ...] = ()
     only: dict[str, Any] = field(default_factory=dict)
+    cut_out: bool = False
+    format: str | None = None
+    annotations: str | None = None
+    images: str | None = None
 
     @property
     def name(self) -> str:
@@ -84,39 +92,83 @@ def load_recipe(path: Path, roots: Sequence[Path]) -> Recipe:
     """
     try:
         values = tomllib.loads(path.read_text())
-    except (OSError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise NssaError(f"cannot read the recipe {path}: {error}") from None
     places = [*roots, path.parent]
+    _check(path, "the recipe", values, _RECIPE_KEYS, ("name", "gsd", "gsd_range", "classes", "source"))
+    if len(values["gsd_range"]) != 2:
+        raise NssaError(f"{path}: gsd_range is two numbers")
+    for name, members in values["classes"].items():
+        _check(path, "[classes]", {name: members}, {name: (_texts, "a list of category names")}, ())
     sources = []
-    try:
-        for entry in values["source"]:
-            found = next((r / entry["path"] for r in places if (r / entry["path"]).is_dir()), None)
-            if found is None:
-                if entry.get("optional"):
-                    continue
-                raise NssaError(
-                    f"{path}: source {entry['path']!r} is under none of {[str(p) for p in places]}; "
-                    "name its parent folder with --data-root"
-                )
-            sources.append(
-                Source(
-                    found,
-                    float(entry.get("weight", 1.0)),
-                    entry.get("gsd"),
-                    tuple(entry.get("val_scenes", ())),
-                    dict(entry.get("only", {})),
-                )
+    for number, entry in enumerate(values["source"], 1):
+        _check(path, f"source {number}", entry, _SOURCE_KEYS, ("path",))
+        found = next((r / entry["path"] for r in places if (r / entry["path"]).is_dir()), None)
+        if found is not None:
+            rest = {k: v for k, v in entry.items() if k not in ("path", "optional", "val_scenes")}
+            sources.append(Source(found, val_scenes=tuple(entry.get("val_scenes", ())), **rest))
+        elif not entry.get("optional"):
+            raise NssaError(
+                f"{path}: source {entry['path']!r} is under none of {[str(p) for p in places]}; "
+                "name its parent folder with --data-root"
             )
-        return Recipe(
-            values["name"],
-            float(values["gsd"]),
-            tuple(map(float, values["gsd_range"])),  # type: ignore[arg-type]
-            {k: tuple(v) for k, v in values["classes"].items()},
-            tuple(sources),
-            values.get("licence", "unspecified"),
-        )
-    except KeyError as error:
-        raise NssaError(f"{path}: the recipe lacks {error}") from None
+    low, high = map(float, values["gsd_range"])
+    return Recipe(
+        values["name"],
+        float(values["gsd"]),
+        (low, high),
+        {k: tuple(v) for k, v in values["classes"].items()},
+        tuple(sources),
+        values.get("licence", "unspecified"),
+    )
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0
+
+
+def _text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _texts(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_text, value))
+
+
+_Keys = dict[str, tuple[Callable[[Any], bool], str]]
+_RECIPE_KEYS: _Keys = {
+    "name": (_text, "a text"),
+    "gsd": (lambda v: _number(v) and v > 0, "a number over 0"),
+    "gsd_range": (lambda v: isinstance(v, list) and all(map(_number, v)), "two numbers"),
+    "classes": (lambda v: isinstance(v, dict) and bool(v), "a table of classes"),
+    "source": (lambda v: isinstance(v, list) and all(isinstance(s, dict) for s in v), "one or more [[source]] tables"),
+    "licence": (_text, "a text"),
+}
+_SOURCE_KEYS: _Keys = {
+    "path": (_text, "a folder name"),
+    "weight": (_number, "a number from 0"),
+    "gsd": (lambda v: v == "native" or (_number(v) and v > 0), 'a number over 0 or "native"'),
+    "val_scenes": (_texts, "a list of texts"),
+    "only": (lambda v: isinstance(v, dict), "a table"),
+    "optional": (lambda v: isinstance(v, bool), "true or false"),
+    "cut_out": (lambda v: isinstance(v, bool), "true or false"),
+    "format": (_text, "a text"),
+    "annotations": (_text, "a text"),
+    "images": (_text, "a text"),
+}
+
+
+def _check(path: Path, where: str, values: dict[str, Any], keys: _Keys, needed: Sequence[str]) -> None:
+    """Check keys and kinds of values of one table."""
+    for key in needed:
+        if key not in values:
+            raise NssaError(f"{path}: {where} lacks {key!r}")
+    for key, value in values.items():
+        if key not in keys:
+            raise NssaError(f"{path}: {where} has the unknown key {key!r}; known: {', '.join(keys)}")
+        fits, wanted = keys[key]
+        if not fits(value):
+            raise NssaError(f"{path}: {key!r} of {where} must be {wanted}, not {value!r}")
 
 
 def recipe_of_folders(

@@ -26,6 +26,7 @@ from nssa_gis.train.composite import CompositeCrops, Labels
 from nssa_gis.train.datasets import LabelledImage, check_data, count, load_split
 from nssa_gis.train.ema import MovingAverage
 from nssa_gis.train.losses import Truth, detection_loss
+from nssa_gis.train.paste import Paster, cut_out
 from nssa_gis.train.recipe import Recipe
 from nssa_gis.train.validation import validate
 
@@ -200,6 +201,7 @@ class Trainer:
             self.options.crop,
             self.recipe.gsd,
             self.options.seed,
+            paster=self._paster(),
         )
         try:
             if self.progress < 1:
@@ -259,6 +261,15 @@ class Trainer:
         kept = {k: getattr(self.options, k) for k in ("crop", "batch", "seed", "assigner")}
         classes = {name: list(members) for name, members in self.recipe.classes.items()}
         return {"recipe": self.recipe.name, "classes": classes, "gsd": self.recipe.gsd, **kept}
+
+    def _paster(self) -> Paster | None:
+        bank = [
+            item
+            for source, images in zip(self.recipe.sources, self.train_images, strict=True)
+            if source.cut_out
+            for item in cut_out(images)
+        ]
+        return Paster(bank) if bank else None
 
     def _report_data(self) -> None:
         figures = {}

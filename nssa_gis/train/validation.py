@@ -24,7 +24,7 @@ def detect_image(
 ) -> tuple[Detections, ImageTruth]:
     """Run one labelled image whole, resampled to ``gsd``; detections and labels in pixels of that grid."""
     zoom = image.gsd / gsd
-    height, width = image.pixels.shape[:2]
+    height, width = image.height, image.width
     w, h = max(1, round(width * zoom)), max(1, round(height * zoom))
     scale = np.array([w / width, h / height] * 2, np.float32)
     resized = np.asarray(Image.fromarray(image.pixels).resize((w, h), Image.Resampling.BILINEAR))

@@ -1,0 +1,188 @@
+"""Evaluation protocols of the field: which detections count, which areas are told apart, what is averaged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nssa_gis.detections import Detections
+from nssa_gis.evaluate.coco import Curve, ImageTruth, average_precisions, in_ignore, precision_recall
+from nssa_gis.evaluate.visdrone import official_scores
+
+_COCO_AREAS = {
+    "all": (0.0, np.inf),
+    "small": (0.0, 32.0**2),
+    "medium": (32.0**2, 96.0**2),
+    "large": (96.0**2, np.inf),
+}
+#: cocoapi-aitod: square pixels of the image as it is; "medium" has no ceiling.
+AITOD_AREAS = {
+    "all": (0.0, np.inf),
+    "very tiny": (0.0, 8.0**2),
+    "tiny": (8.0**2, 16.0**2),
+    "small": (16.0**2, 32.0**2),
+    "medium": (32.0**2, np.inf),
+}
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How detections are scored.
+
+    Attributes
+    ----------
+    about : str
+        One line for people.
+    areas : dict of str to (low, high)
+        Box areas told apart, square pixels of the original image, both ends inclusive.
+    limits : tuple of int
+        Detections per image and class, rising; AP is read at the last. (Of the official VisDrone protocol: per image,
+        over all classes.)
+    official : bool
+        VisDrone's own matching and averages instead of COCO's.
+    """
+
+    about: str
+    areas: dict[str, tuple[float, float]]
+    limits: tuple[int, ...]
+    official: bool = False
+
+
+PROTOCOLS = {
+    "coco": Protocol("COCO: 100 detections per image and class", _COCO_AREAS, (1, 10, 100)),
+    "visdrone": Protocol(
+        "VisDrone as COCO: ignored regions taken out, 500 detections per image and class", _COCO_AREAS, (1, 10, 100, 500)
+    ),
+    "visdrone-official": Protocol(
+        "VisDrone's toolkit: 500 detections per image over all classes, classes weighted by the images they are in",
+        {},
+        (1, 10, 100, 500),
+        official=True,
+    ),
+    "aitod": Protocol(
+        "AI-TOD: very tiny, tiny, small, medium; 1500 detections per image and class", AITOD_AREAS, (1, 100, 1500)
+    ),
+}
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    """Accuracy of one class.
+
+    Attributes
+    ----------
+    name : str
+        The class.
+    ap, ap50 : float
+        0 to 1; NaN without an object of the class.
+    precision, recall, f1, threshold : float
+        At the operating point of the class, IoU 0.5.
+    truths : int
+        Number of labelled objects.
+    """
+
+    name: str
+    ap: float
+    ap50: float
+    precision: float
+    recall: float
+    f1: float
+    threshold: float
+    truths: int
+
+
+@dataclass(frozen=True)
+class ProtocolScore:
+    """Accuracy under one protocol.
+
+    Attributes
+    ----------
+    protocol : str
+        Its name.
+    ap, ap50, ap75 : float
+        0 to 1; NaN without any object.
+    areas : dict of str to float
+        AP per area range.
+    recalls : dict of int to float
+        Average recall per limit of detections.
+    precision, recall, f1, threshold : float
+        At the operating point over all classes, IoU 0.5.
+    truths : int
+        Number of labelled objects that count.
+    classes : list of ClassScore
+        In the order of the classes.
+    curves : dict of str to Curve
+        Per class, and ``all``.
+    """
+
+    protocol: str
+    ap: float
+    ap50: float
+    ap75: float
+    areas: dict[str, float]
+    recalls: dict[int, float]
+    precision: float
+    recall: float
+    f1: float
+    threshold: float
+    truths: int
+    classes: list[ClassScore]
+    curves: dict[str, Curve]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give JSON-able values, without the curves; NaN becomes null."""
+        values = {k: v for k, v in self.__dict__.items() if k not in ("curves", "classes")}
+        values["classes"] = [dict(c.__dict__) for c in self.classes]
+        return _without_nan(values)  # type: ignore[no-any-return]
+
+
+def score_protocol(
+    name: str, truths: Sequence[ImageTruth], found: Sequence[Detections], classes: Sequence[str]
+) -> ProtocolScore:
+    """Score detections under a protocol.
+
+    Detections half or more of whose own area lies in an ignore area are taken out first (for ``visdrone`` and the
+    others: in any single one; for ``visdrone-official``: in their union, and objects likewise).
+
+    Parameters
+    ----------
+    name : str
+        One of :data:`PROTOCOLS`.
+    truths, found : sequences of equal length
+        Labels and detections per image, in pixels of the original image.
+    classes : sequence of str
+        Class names by index.
+    """
+    protocol = PROTOCOLS[name]
+    if protocol.official:
+        official = official_scores(truths, found, len(classes), protocol.limits)
+        truths, found = official.truths, official.found
+        per_class = [(official.class_ap[k], official.class_ap50[k]) for k in range(len(classes))]
+        ap, ap50, ap75, areas, recalls = official.ap, official.ap50, official.ap75, {}, official.recalls
+    else:
+        found = [d.take(~in_ignore(d.boxes, t.ignore)) for t, d in zip(truths, found, strict=True)]
+        table = average_precisions(truths, found, len(classes), protocol.areas, protocol.limits)
+        ap, ap50, ap75 = table.ap(), table.ap(iou=0.5), table.ap(iou=0.75)
+        areas = {area: table.ap(area) for area in protocol.areas if area != "all"}
+        recalls = {limit: table.ar(limit) for limit in protocol.limits}
+        per_class = [(table.ap(label=k), table.ap(iou=0.5, label=k)) for k in range(len(classes))]
+    curves = {"all": precision_recall(truths, found)}
+    scores = []
+    for k, (label, (class_ap, class_ap50)) in enumerate(zip(classes, per_class, strict=True)):
+        curves[label] = precision_recall(truths, found, k)
+        point = curves[label].operating_point()
+        scores.append(ClassScore(label, class_ap, class_ap50, *point, curves[label].truths))
+    return ProtocolScore(
+        name, ap, ap50, ap75, areas, recalls, *curves["all"].operating_point(), curves["all"].truths, scores, curves
+    )
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(k): _without_nan(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(v) for v in value]
+    return None if isinstance(value, float) and np.isnan(value) else value

@@ -1,0 +1,137 @@
+"""What every label format is read into."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nssa_gis.errors import NssaError
+
+#: Image files, by suffix.
+_IMAGES = frozenset((".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"))
+
+
+def no_boxes() -> NDArray[np.float32]:
+    """Give an empty ``(0, 4)``."""
+    return np.empty((0, 4), np.float32)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One image and its labels; the image itself is not opened.
+
+    Attributes
+    ----------
+    path : Path
+        The image.
+    name : str
+        As the labels call it.
+    boxes : ndarray of float32, shape (N, 4)
+        ``x0, y0, x1, y1`` in pixels, as labelled (not clipped).
+    categories : ndarray of int64, shape (N,)
+        Index into the table's categories.
+    ignore : ndarray of float32, shape (M, 4)
+        Areas where neither a detection nor its absence counts.
+    muted : ndarray of float32, shape (L, 4)
+        Areas that teach nothing, but where an evaluation still counts false detections (VisDrone's "others").
+    gsd : float or None
+        Metres per pixel, where stated.
+    scene : str
+        What the image is a part of; the stem of its name where nothing is stated.
+    not_exhaustive : tuple of str
+        Categories with missing labels in this image.
+    mistakes : ndarray of float32, shape (K, 4)
+        Where an earlier model saw objects that are not there.
+    facts : dict
+        Further fields of the image, for ``only`` of a recipe.
+    """
+
+    path: Path
+    name: str
+    boxes: NDArray[np.float32]
+    categories: NDArray[np.int64]
+    ignore: NDArray[np.float32] = field(default_factory=no_boxes)
+    muted: NDArray[np.float32] = field(default_factory=no_boxes)
+    gsd: float | None = None
+    scene: str = ""
+    not_exhaustive: tuple[str, ...] = ()
+    mistakes: NDArray[np.float32] = field(default_factory=no_boxes)
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A labelled folder.
+
+    Attributes
+    ----------
+    categories : tuple of str
+        Names, in the format's own order.
+    entries : tuple of Entry
+        The images.
+    """
+
+    categories: tuple[str, ...]
+    entries: tuple[Entry, ...]
+
+
+def corners(xywh: Any) -> NDArray[np.float32]:
+    """Boxes ``x, y, w, h`` as ``x0, y0, x1, y1``: float32 ``(N, 4)``."""
+    boxes = np.array(xywh, np.float64).reshape(-1, 4)
+    return np.concatenate((boxes[:, :2], boxes[:, :2] + boxes[:, 2:]), 1).astype(np.float32)
+
+
+def images_by_stem(folder: Path) -> dict[str, Path]:
+    """Image files of a folder (and its folders), by name without suffix, sorted.
+
+    Raises
+    ------
+    NssaError
+        There is none, or two share a stem.
+    """
+    found: dict[str, Path] = {}
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() in _IMAGES:
+            if path.stem in found:
+                raise NssaError(f"{folder}: {found[path.stem].name} and {path.name} would share one label file")
+            found[path.stem] = path
+    if not found:
+        raise NssaError(f"{folder}: no images there")
+    return found
+
+
+def read_lines(path: Path) -> list[tuple[int, str]]:
+    """Non-blank lines of a label file with their numbers from 1.
+
+    Raises
+    ------
+    NssaError
+        It cannot be read as text.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise NssaError(f"cannot read the labels {path}: {error}") from None
+    return [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+
+
+def numbers(parts: Sequence[str], path: Path, line: int, wanted: str) -> list[float]:
+    """Turn the parts of a line into finite numbers.
+
+    Raises
+    ------
+    NssaError
+        One is none.
+    """
+    try:
+        values = [float(part) for part in parts]
+    except ValueError:
+        values = [float("nan")]
+    if not all(map(np.isfinite, values)):
+        raise NssaError(f"{path}, line {line}: not {wanted}")
+    return values

@@ -1,0 +1,170 @@
+"""Labels suggested by a model: for unlabelled images (self-training), and its mistakes on empty ones (hard negatives)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from nssa_gis.detections import Detections
+from nssa_gis.model.detector import Detector
+from nssa_gis.train.datasets import LabelledImage
+from nssa_gis.train.validation import detect_image
+
+#: Detections of two views with at least this IoU are of one object.
+_SAME = 0.5
+#: Lower scores are not looked at.
+_FLOOR = 0.05
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """Where certainty begins and where interest ends, in mean score over the views.
+
+    Attributes
+    ----------
+    sure : float
+        From here on a detection becomes a label.
+    doubt : float
+        From here on it becomes an ignore area, or a mistake where the image is known to be empty.
+    """
+
+    sure: float = 0.6
+    doubt: float = 0.15
+
+
+def view_consensus(
+    model: Detector, image: LabelledImage, gsd: float, autocast: torch.dtype | None, nms_iou: float
+) -> Detections:
+    """Detect in four views (as is, mirrored both ways, half turn); the score is the mean over the views.
+
+    A view without the object counts as 0, so what only one view shows stays doubtful. Boxes are the mean of the
+    members, weighted by score. Boxes are in pixels of the image.
+    """
+    height, width = image.height, image.width
+    parts = []
+    for flip_x, flip_y in ((False, False), (True, False), (False, True), (True, True)):
+        pixels = image.pixels[:: -1 if flip_y else 1, :: -1 if flip_x else 1]
+        view = replace(image, kept=np.ascontiguousarray(pixels))
+        found, _ = detect_image(model, view, gsd, autocast, nms_iou)
+        found = found.take(found.scores >= _FLOOR)
+        zoom = image.gsd / gsd
+        scale = np.array([width / max(1, round(width * zoom)), height / max(1, round(height * zoom))] * 2)
+        boxes = found.boxes * scale
+        if flip_x:
+            boxes[:, [0, 2]] = width - boxes[:, [2, 0]]
+        if flip_y:
+            boxes[:, [1, 3]] = height - boxes[:, [3, 1]]
+        parts.append(Detections.from_columns(boxes, found.scores, found.labels))
+    return _agree(parts)
+
+
+def _agree(views: Sequence[Detections]) -> Detections:
+    """Group by the strongest detection; each view speaks once per group."""
+    every = Detections.concat(views)
+    if len(every) == 0:
+        return every
+    view = np.repeat(np.arange(len(views)), [len(v) for v in views])
+    order = np.argsort(-every.scores, kind="stable")
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(len(order))
+    iou = _iou(every.boxes) * (every.labels[:, None] == every.labels[None])
+    free = np.ones(len(every), bool)
+    boxes, scores, labels = [], [], []
+    for seed in order:
+        if not free[seed]:
+            continue
+        members = np.flatnonzero(free & (iou[seed] >= _SAME))
+        members = members[np.argsort(rank[members])]
+        _, first = np.unique(view[members], return_index=True)  # the best of each view
+        free[members] = False
+        chosen = members[first]
+        weight = every.scores[chosen].astype(np.float64)
+        boxes.append((every.boxes[chosen] * weight[:, None]).sum(0) / weight.sum())
+        scores.append(weight.sum() / len(views))
+        labels.append(every.labels[seed])
+    return Detections.from_columns(np.array(boxes), np.array(scores), np.array(labels))
+
+
+def _iou(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+    low = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
+    high = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
+    shared = np.clip(high - low, 0, None).prod(-1)
+    area = (boxes[:, 2:] - boxes[:, :2]).prod(1)
+    return shared / np.maximum(area[:, None] + area[None] - shared, 1e-9)
+
+
+def suggest(
+    model: Detector,
+    images: Sequence[LabelledImage],
+    classes: Sequence[str],
+    gsd: float,
+    doubt: Doubt,
+    empty: bool,
+    autocast: torch.dtype | None,
+    nms_iou: float = 0.5,
+    report: Callable[[int], None] = lambda done: None,
+) -> dict[str, list[dict[str, Any]]]:
+    """Make a COCO table out of what a model sees.
+
+    Parameters
+    ----------
+    model : Detector
+        In evaluation mode.
+    images : sequence of LabelledImage
+        Their own labels are not looked at.
+    classes : sequence of str
+        Names of the model's classes.
+    gsd : float
+        Metres per pixel to run at.
+    doubt : Doubt
+        The two thresholds.
+    empty : bool
+        The images are known to hold no object: detections become ``mistakes`` of their image, not annotations.
+    autocast : torch.dtype or None
+        bf16 where it wins.
+    nms_iou : float
+        IoU of the per-view NMS.
+    report : callable
+        Takes the number of images done.
+
+    Returns
+    -------
+    dict
+        COCO ``images`` (with ``gsd_m``, ``scene``, and ``mistakes`` as ``x, y, w, h``), ``annotations``
+        (``iscrowd`` 1 where doubtful; ``score``) and ``categories``.
+    """
+    table: dict[str, list[dict[str, Any]]] = {
+        "images": [],
+        "annotations": [],
+        "categories": [{"id": i + 1, "name": name} for i, name in enumerate(classes)],
+    }
+    for number, image in enumerate(images, 1):
+        found = view_consensus(model, image, gsd, autocast, nms_iou)
+        found = found.take(found.scores >= doubt.doubt)
+        height, width = image.height, image.width
+        entry = {"id": number, "file_name": image.name, "width": width, "height": height}
+        entry |= {"gsd_m": image.gsd, "scene": image.scene}
+        xywh = np.column_stack((found.boxes[:, :2], found.boxes[:, 2:] - found.boxes[:, :2])).round(2)
+        if empty:
+            entry["mistakes"] = xywh.tolist()
+        else:
+            for box, score, label in zip(xywh.tolist(), found.scores.tolist(), found.labels.tolist(), strict=True):
+                table["annotations"].append(
+                    {
+                        "id": len(table["annotations"]) + 1,
+                        "image_id": number,
+                        "category_id": label + 1,
+                        "bbox": box,
+                        "area": round(box[2] * box[3], 2),
+                        "iscrowd": int(score < doubt.sure),
+                        "score": round(score, 3),
+                    }
+                )
+        table["images"].append(entry)
+        report(number)
+    return table
