@@ -9,7 +9,6 @@ the end, all variants in turn within one process, on the inference form (folded,
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import time
 from collections.abc import Sequence

@@ -25,6 +25,8 @@ COMMANDS = {
     "info": "Describe a scene or a model.",
     "preview": "Draw a scene and its layer as a PNG picture.",
     "train": "Train a model on labelled images.",
+    "curve": "Draw how a training went: loss, learning rate and accuracy over the steps.",
+    "evaluate": "Measure the accuracy of a model on a labelled dataset.",
     "doctor": "Check the installation and show which device would be used.",
 }
 

@@ -79,9 +79,7 @@ def evaluate_boxes(
     total = sum(len(t.boxes) for t in truths)
     precision, recall, f1, threshold = operating_point(truths, kept)
     table = average_precisions(truths, kept, classes, {"all": (0.0, np.inf)}, (1, 100, max_detections))
-    return Accuracy(
-        table.ap(), table.ap(iou=0.5), table.ap(iou=0.75), precision, recall, f1, threshold, total
-    )
+    return Accuracy(table.ap(), table.ap(iou=0.5), table.ap(iou=0.75), precision, recall, f1, threshold, total)
 
 
 @dataclass(frozen=True)

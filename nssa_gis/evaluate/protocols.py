@@ -54,7 +54,9 @@ class Protocol:
 PROTOCOLS = {
     "coco": Protocol("COCO: 100 detections per image and class", _COCO_AREAS, (1, 10, 100)),
     "visdrone": Protocol(
-        "VisDrone as COCO: ignored regions taken out, 500 detections per image and class", _COCO_AREAS, (1, 10, 100, 500)
+        "VisDrone as COCO: ignored regions taken out, 500 detections per image and class",
+        _COCO_AREAS,
+        (1, 10, 100, 500),
     ),
     "visdrone-official": Protocol(
         "VisDrone's toolkit: 500 detections per image over all classes, classes weighted by the images they are in",

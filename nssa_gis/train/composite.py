@@ -106,9 +106,7 @@ class CompositeCrops:
             raise ValueError("no training images")
         self.sources, self.share = list(sources), share / share.sum()
         # images with many boxes are drawn more often, but the empty ones keep a say
-        self.chance = [
-            _normalised([_interest(i) * max(1.0, i.width * i.height / 1e6) for i in s]) for s in sources
-        ]
+        self.chance = [_normalised([_interest(i) * max(1.0, i.width * i.height / 1e6) for i in s]) for s in sources]
         self.size, self.gsd, self.seed, self.scale, self.split = size, gsd, seed, scale, split
         self.paster = paster
 

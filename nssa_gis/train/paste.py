@@ -79,9 +79,7 @@ def _usable(image: LabelledImage) -> NDArray[np.bool_]:
     low, high = image.boxes[:, :2] - margin, image.boxes[:, 2:] + margin
     height, width = image.height, image.width
     inside = (low >= 0).all(1) & (high <= (width, height)).all(1)
-    apart = ~(
-        (low[:, None] < image.boxes[None, :, 2:]).all(-1) & (high[:, None] > image.boxes[None, :, :2]).all(-1)
-    )
+    apart = ~((low[:, None] < image.boxes[None, :, 2:]).all(-1) & (high[:, None] > image.boxes[None, :, :2]).all(-1))
     clear = apart.sum(1) == len(size) - 1  # all but itself
     return (long >= _MIN_ASPECT * short) & (short >= _MIN_SIDE) & inside & clear
 
@@ -138,7 +136,7 @@ class Paster:
         canvas = piece.astype(np.float32)
         sun = rng.uniform(0, 2 * np.pi)
         reach = _HEIGHT * rng.uniform(0.2, 1.2) / gsd
-        shadow = (int(round(reach * np.cos(sun))), int(round(reach * np.sin(sun))), rng.uniform(0.1, 0.65))
+        shadow = (round(reach * np.cos(sun)), round(reach * np.sin(sun)), rng.uniform(0.1, 0.65))
         boxes: list[tuple[float, float, float, float]] = []
         labels: list[int] = []
         for _ in range(int(rng.integers(1, 5))):

@@ -1,4 +1,4 @@
-"""Labels suggested by a model: for unlabelled images (self-training), and its mistakes on empty ones (hard negatives)."""
+"""Labels suggested by a model: boxes for unlabelled images (self-training), mistakes on empty ones (hard negatives)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,19 @@
+import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 # planted.py lies one folder up.
 sys.path.insert(0, str(Path(__file__).parents[1]))
+
+
+@pytest.fixture
+def cli(tmp_path):
+    """Run ``nssa-gis`` as users do, from a folder of its own."""
+
+    def run(*arguments):
+        command = [sys.executable, "-m", "nssa_gis_cli.main", *map(str, arguments)]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
+
+    return run

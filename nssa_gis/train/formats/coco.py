@@ -73,7 +73,9 @@ def read_coco(folder: Path, annotations: str | None = None, images: str | None =
     rows: dict[Any, list[dict[str, Any]]] = {}
     for a in table["annotations"]:
         if a["category_id"] not in names and not a.get("iscrowd"):
-            raise NssaError(f"{path}: an annotation of image {a['image_id']} has the unknown category {a['category_id']}")
+            raise NssaError(
+                f"{path}: an annotation of image {a['image_id']} has the unknown category {a['category_id']}"
+            )
         rows.setdefault(a["image_id"], []).append(a)
     entries = []
     for image in table["images"]:

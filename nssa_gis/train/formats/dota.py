@@ -63,7 +63,7 @@ def read_dota(folder: Path, annotations: str | None = None, images: str | None =
 
 
 def _gsd(text: str) -> float | None:
-    """The header's number; it may be missing or ``null``."""
+    """Read the header's number; it may be missing or ``null``."""
     try:
         value = float(text)
     except ValueError:

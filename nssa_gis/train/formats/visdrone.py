@@ -1,4 +1,4 @@
-"""VisDrone-DET txt: ``left,top,width,height,score,category,truncation,occlusion``, sometimes with a comma at the end."""
+"""VisDrone-DET txt: ``left,top,width,height,score,category,truncation,occlusion``, maybe with a comma at the end."""
 
 from __future__ import annotations
 

@@ -61,8 +61,8 @@ def _row(path: Path, number: int, line: str, classes: int) -> list[float]:
     if values[0] not in range(classes):
         raise NssaError(f"{path}, line {number}: class {values[0]:g} has no name; there are {classes} names from 0")
     if polygon:
-        x, y = values[1::2], values[2::2]
-        return [values[0], min(x), min(y), max(x), max(y)]
+        xs, ys = values[1::2], values[2::2]
+        return [values[0], min(xs), min(ys), max(xs), max(ys)]
     _, x, y, w, h = values
     return [values[0], x - w / 2, y - h / 2, x + w / 2, y + h / 2]
 

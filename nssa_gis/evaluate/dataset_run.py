@@ -1,0 +1,165 @@
+"""A model over a labelled dataset: what is scored by a protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from nssa_gis.detections import Detections
+from nssa_gis.errors import NssaError, UsageError
+from nssa_gis.evaluate.coco import ImageTruth
+from nssa_gis.geo.grid import TileGrid
+from nssa_gis.model.config import PAD_MULTIPLE
+from nssa_gis.runtime.backend import Backend
+from nssa_gis.runtime.package import ModelInfo
+from nssa_gis.seams.merge import merge_detections
+from nssa_gis.train.datasets import plain_name
+from nssa_gis.train.formats.table import Entry, Table
+
+#: Images up to this side go through the network whole, larger ones in tiles of this size.
+_TILE = 1536
+#: Low enough for the whole precision-recall curve.
+_FLOOR = 0.01
+
+
+def class_table(
+    model: Sequence[str], categories: Sequence[str], given: Mapping[str, Sequence[str]]
+) -> NDArray[np.int64]:
+    """Tell the model's class of each category of the dataset: -1 for none.
+
+    Parameters
+    ----------
+    model : sequence of str
+        Classes of the model.
+    categories : sequence of str
+        Those of the dataset.
+    given : mapping of str to sequence of str
+        Class of the model to categories; for classes that are not in it, the category of the same name.
+
+    Raises
+    ------
+    UsageError
+        A name is in neither, or nothing is common.
+    """
+    own, there = list(map(plain_name, model)), list(map(plain_name, categories))
+    table = np.full(len(categories), -1, np.int64)
+    for k, name in enumerate(there):
+        if name in own:
+            table[k] = own.index(name)
+    for label, members in given.items():
+        if plain_name(label) not in own:
+            raise UsageError(f"the model has no class {label!r}; it has {', '.join(model)}")
+        for member in members:
+            if plain_name(member) not in there:
+                raise UsageError(f"the dataset has no category {member!r}; it has {', '.join(categories)}")
+            table[there.index(plain_name(member))] = own.index(plain_name(label))
+    if (table < 0).all():
+        raise UsageError(
+            f"the model ({', '.join(model)}) and the dataset ({', '.join(categories)}) have no class in common; "
+            "say which belong together with --classes"
+        )
+    return table
+
+
+def usable_entries(table: Table, classes: NDArray[np.int64]) -> list[Entry]:
+    """Images in which every evaluated category is labelled exhaustively."""
+    wanted = {plain_name(name) for name, k in zip(table.categories, classes, strict=True) if k >= 0}
+    return [e for e in table.entries if not wanted & set(map(plain_name, e.not_exhaustive))]
+
+
+def truth_of(entry: Entry, classes: NDArray[np.int64]) -> ImageTruth:
+    """Labels of an image in its own pixels; categories that the model does not know are left out."""
+    labels = classes[entry.categories]
+    return ImageTruth(entry.boxes[labels >= 0], labels[labels >= 0], entry.ignore)
+
+
+def detect_entries(
+    backend: Backend,
+    info: ModelInfo,
+    entries: Sequence[Entry],
+    scale: float | None,
+    gsd: float | None,
+    report: Callable[[int], None] = lambda done: None,
+) -> list[Detections]:
+    """Detect in every image.
+
+    Parameters
+    ----------
+    backend : Backend
+        What runs the network.
+    info : ModelInfo
+        The model's.
+    entries : sequence of Entry
+        The images.
+    scale : float or None
+        Enlargement; by default from the image's GSD to the model's.
+    gsd : float or None
+        Metres per pixel of images that state none; without it their pixels are used as they are.
+    report : callable
+        Takes the number of images done.
+
+    Returns
+    -------
+    list of Detections
+        Per image, in its own pixels, by falling score.
+
+    Raises
+    ------
+    NssaError
+        An image cannot be read.
+    """
+    found = []
+    for done, entry in enumerate(entries, 1):
+        pixels = _read(entry.path)
+        height, width = pixels.shape[:2]
+        own = entry.gsd or gsd
+        zoom = scale or (own / info.gsd if own else 1.0)
+        w, h = max(1, round(width * zoom)), max(1, round(height * zoom))
+        if (w, h) != (width, height):
+            pixels = np.asarray(Image.fromarray(pixels).resize((w, h), Image.Resampling.BILINEAR))
+        seen = detect_array(backend, info, pixels)
+        boxes = seen.boxes * np.array([width / w, height / h] * 2)
+        order = np.argsort(-seen.scores, kind="stable")
+        found.append(Detections.from_columns(boxes, seen.scores, seen.labels).take(order))
+        report(done)
+    return found
+
+
+def detect_array(backend: Backend, info: ModelInfo, pixels: NDArray[np.uint8]) -> Detections:
+    """Detect in an RGB array ``(H, W, 3)`` at the model's GSD, tiled if it is large; boxes in its pixels."""
+    height, width = pixels.shape[:2]
+    if max(height, width) <= _TILE:
+        batch = _padded(pixels, height + -height % PAD_MULTIPLE, width + -width % PAD_MULTIPLE)
+        found = backend.predict(batch[None], _FLOOR)
+        boxes = np.clip(found.boxes, 0, np.array([width, height] * 2))
+        kept = (boxes[:, 2:] > boxes[:, :2]).all(1)
+        return Detections.from_columns(boxes[kept], found.scores[kept], found.labels[kept])
+    grid = TileGrid(width, height, _TILE, info.overlap, PAD_MULTIPLE)
+    parts = []
+    for number in range(len(grid)):
+        x0, y0, x1, y1 = grid.windows([number])[0].tolist()
+        found = backend.predict(_padded(pixels[y0:y1, x0:x1], _TILE, _TILE)[None], _FLOOR)
+        boxes = np.clip(found.boxes + np.array([x0, y0] * 2), 0, np.array([width, height] * 2))
+        ids = np.full(len(boxes), number)
+        placed = Detections.from_columns(boxes, found.scores, found.labels, ids, grid.cut_sides(boxes, ids))
+        parts.append(placed.take((boxes[:, 2:] > boxes[:, :2]).all(1)))
+    return merge_detections(Detections.concat(parts), grid)
+
+
+def _padded(pixels: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """``(H, W, 3)`` to ``(3, height, width)``, zeros right and below."""
+    room = np.zeros((3, height, width), np.uint8)
+    room[:, : pixels.shape[0], : pixels.shape[1]] = pixels.transpose(2, 0, 1)
+    return room
+
+
+def _read(path: Path) -> NDArray[np.uint8]:
+    try:
+        with Image.open(path) as opened:
+            return np.asarray(opened.convert("RGB"))
+    except OSError as error:
+        raise NssaError(f"cannot read the image {path}: {error}") from None

@@ -1,0 +1,269 @@
+"""Label files in the exact formats, with their traps."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nssa_gis.errors import NssaError, UsageError
+from nssa_gis.train.datasets import load_split
+from nssa_gis.train.formats.registry import guess_format, read_table
+from nssa_gis.train.recipe import load_recipe
+
+SHARED = Path(__file__).parents[3] / "shared" / "data"
+
+
+def picture(path, width=100, height=80):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (width, height), (90, 100, 110)).save(path)
+
+
+def text(path, content):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content)
+
+
+def names(table, entry):
+    return [table.categories[k] for k in entry.categories]
+
+
+@pytest.fixture
+def visdrone(tmp_path):
+    picture(tmp_path / "images" / "0000001_02999_d_0000005.jpg")
+    picture(tmp_path / "images" / "0000002_00005_d_0000014.jpg")
+    text(
+        tmp_path / "annotations" / "0000001_02999_d_0000005.txt",
+        "10,20,30,12,1,4,0,0\n"
+        "50,20,8,9,1,1,0,2,\n"  # a comma at the end
+        "\n"
+        "0,0,40,10,0,0,0,0\n"  # ignored region
+        "60,60,10,10,0,11,0,0\n"  # others
+        "5,5,0,7,1,10,0,0\n"  # no width
+        "70,30,20,10,1,10,1,1\n",
+    )
+    text(tmp_path / "annotations" / "0000002_00005_d_0000014.txt", "")
+    return tmp_path
+
+
+def test_visdrone(visdrone):
+    assert guess_format(visdrone) == "visdrone"
+    table = read_table(visdrone)
+    first, second = table.entries
+    assert len(table.categories) == 10
+    assert names(table, first) == ["car", "pedestrian", "motor"]
+    assert first.categories.tolist() == [3, 0, 9]
+    assert first.boxes.tolist() == [[10, 20, 40, 32], [50, 20, 58, 29], [70, 30, 90, 40]]
+    assert first.ignore.tolist() == [[0, 0, 40, 10]]
+    assert first.muted.tolist() == [[60, 60, 70, 70]]
+    assert first.scene == "0000001"
+    assert len(second.boxes) == len(second.ignore) == 0
+
+
+@pytest.mark.parametrize(
+    "line", ["1,2,3,4,1,12,0,0", "1,2,3,4,1,4,0", "1,2,x,4,1,4,0,0", "1 2 3 4 1 4 0 0", "1,2,3,4,1,-1,0,0"]
+)
+def test_visdrone_names_file_and_line_of_what_is_wrong(visdrone, line):
+    path = visdrone / "annotations" / "0000002_00005_d_0000014.txt"
+    path.write_text("1,2,3,4,1,4,0,0\n" + line + "\n")
+    with pytest.raises(NssaError, match=rf"{path.name}, line 2"):
+        read_table(visdrone)
+
+
+def test_visdrone_in_training(visdrone):
+    text(
+        visdrone / "r.toml",
+        'name = "v"\ngsd = 0.1\ngsd_range = [0.05, 0.2]\n[classes]\ncar = ["car"]\nmotor = ["motor"]\n'
+        '[[source]]\npath = "."\ngsd = "native"\nval_scenes = ["0000002"]\n',
+    )
+    recipe = load_recipe(visdrone / "r.toml", [])
+    (image,) = load_split(recipe, "train")[0]
+    assert image.labels.tolist() == [0, 1]
+    assert image.gsd == 0.1
+    assert (image.width, image.height) == (100, 80)
+    assert image.ignore.tolist() == [[0, 0, 40, 10], [60, 60, 70, 70]], "regions and others teach nothing"
+    assert [i.name for i in load_split(recipe, "val")[0]] == ["0000002_00005_d_0000014.jpg"]
+
+
+@pytest.mark.skipif(not (SHARED / "visdrone_sample").is_dir(), reason="the labelled images are not here")
+def test_real_visdrone_files():
+    table = read_table(SHARED / "visdrone_sample")
+    assert len(table.entries) == 4
+    rows = sum(
+        len([line for line in path.read_text().splitlines() if line.strip()])
+        for path in (SHARED / "visdrone_sample" / "annotations").glob("*.txt")
+    )
+    assert rows == 524
+    assert sum(len(e.boxes) + len(e.ignore) + len(e.muted) for e in table.entries) == rows
+
+
+AITOD = ["airplane", "bridge", "storage-tank", "ship", "swimming-pool", "vehicle", "person", "wind-mill"]
+
+
+@pytest.mark.parametrize("first_id", [0, 1])
+def test_aitod_goes_by_name_whatever_the_ids(tmp_path, first_id):
+    picture(tmp_path / "test" / "P0001__1.0__0___0.png", 800, 800)
+    table = {
+        "images": [{"id": 7, "file_name": "P0001__1.0__0___0.png", "width": 800, "height": 800}],
+        "annotations": [
+            {
+                "id": 1,
+                "image_id": 7,
+                "category_id": first_id + 5,
+                "bbox": [10.5, 20.25, 12.0, 8.5],
+                "area": 102,
+                "iscrowd": 0,
+            },
+            {"id": 2, "image_id": 7, "category_id": first_id, "bbox": [100, 100, 30, 30], "area": 900, "iscrowd": 0},
+        ],
+        "categories": [{"id": first_id + k, "name": name} for k, name in enumerate(AITOD)],
+    }
+    (tmp_path / "aitodv2_test.json").write_text(json.dumps(table))
+    got = read_table(tmp_path, None, "aitodv2_test.json", "test")
+    assert names(got, got.entries[0]) == ["vehicle", "airplane"]
+    assert got.entries[0].boxes[0].tolist() == [10.5, 20.25, 22.5, 28.75]
+    assert got.entries[0].path.is_file()
+
+
+def test_coco_crowds_and_unknown_categories(tmp_path):
+    picture(tmp_path / "images" / "a.png")
+    table = {
+        "images": [{"id": 1, "file_name": "a.png", "mistakes": [[1, 2, 3, 4]]}],
+        "annotations": [
+            {"image_id": 1, "category_id": 1, "bbox": [0, 0, 5, 5], "iscrowd": 1},
+            {"image_id": 1, "category_id": 1, "bbox": [9, 9, 5, 5]},
+            {"image_id": 1, "category_id": 1, "bbox": [9, 9, 0, 5]},
+        ],
+        "categories": [{"id": 1, "name": "car"}],
+    }
+    (tmp_path / "instances.json").write_text(json.dumps(table))
+    entry = read_table(tmp_path).entries[0]
+    assert entry.boxes.tolist() == [[9, 9, 14, 14]]
+    assert entry.ignore.tolist() == [[0, 0, 5, 5]]
+    assert entry.mistakes.tolist() == [[1, 2, 4, 6]]
+    table["annotations"][1]["category_id"] = 9
+    (tmp_path / "instances.json").write_text(json.dumps(table))
+    with pytest.raises(NssaError, match="unknown category 9"):
+        read_table(tmp_path)
+
+
+def test_dota(tmp_path):
+    picture(tmp_path / "images" / "P0001.png")
+    picture(tmp_path / "images" / "P0002.png")
+    picture(tmp_path / "images" / "P0003.png")
+    text(
+        tmp_path / "labelTxt" / "P0001.txt",
+        "imagesource:GoogleEarth\ngsd:0.146343590398\n"
+        "30.0 10.0 40.5 20.0 30.0 30.0 19.5 20.0 small-vehicle 0\n"
+        "-5 60 10 60 10 90 -5 90 large-vehicle 1\n"
+        "70 70 95.5 70 95.5 99 70 99 ship 0\n",
+    )
+    text(tmp_path / "labelTxt" / "P0002.txt", "imagesource:GoogleEarth\ngsd:null\n")
+    text(tmp_path / "labelTxt" / "P0003.txt", "1 1 5 1 5 5 1 5 ship\n")
+    table = read_table(tmp_path)
+    first, second, third = table.entries
+    assert table.categories == ("large-vehicle", "ship", "small-vehicle")
+    assert names(table, first) == ["small-vehicle", "ship"]
+    assert first.boxes[0].tolist() == [19.5, 10, 40.5, 30]
+    assert first.ignore.tolist() == [[-5, 60, 10, 90]], "difficult objects count neither way"
+    assert first.gsd == pytest.approx(0.146343590398)
+    assert (second.gsd, len(second.boxes)) == (None, 0)
+    assert names(table, third) == ["ship"]
+    text(tmp_path / "labelTxt" / "P0003.txt", "imagesource:x\n1 1 5 1 5 5 1 ship 0\n")
+    with pytest.raises(NssaError, match=r"P0003.txt, line 2"):
+        read_table(tmp_path)
+
+
+def test_yolo(tmp_path):
+    picture(tmp_path / "images" / "val" / "a.jpg", 200, 100)
+    picture(tmp_path / "images" / "val" / "b.jpg", 200, 100)
+    text(tmp_path / "labels" / "val" / "a.txt", "1 0.5 0.5 0.1 0.2\n0 0.1 0.1 0.3 0.1 0.3 0.4\n")
+    text(tmp_path / "data.yaml", "path: .\nval: images/val\nnc: 2\nnames:\n  0: car\n  1: ship\n")
+    table = read_table(tmp_path, None, "labels/val", "images/val")
+    a, b = table.entries
+    assert table.categories == ("car", "ship")
+    assert names(table, a) == ["ship", "car"]
+    np.testing.assert_allclose(a.boxes, [[90, 40, 110, 60], [20, 10, 60, 40]], atol=1e-4)
+    assert len(b.boxes) == 0, "without a label file an image is empty"
+    text(tmp_path / "labels" / "val" / "a.txt", "2 0.5 0.5 0.1 0.2\n")
+    with pytest.raises(NssaError, match=r"a\.txt, line 1: class 2 has no name"):
+        read_table(tmp_path, "yolo", "labels/val", "images/val")
+    (tmp_path / "data.yaml").write_text("names: !!python/object/apply:os.system ['false']\n")
+    with pytest.raises(NssaError, match="cannot read the class names"):
+        read_table(tmp_path, "yolo", "labels/val", "images/val")
+
+
+VOC = """<annotation><filename>a.jpg</filename><size><width>100</width><height>80</height><depth>3</depth></size>
+<object><name>car</name><difficult>0</difficult><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>10</xmax><ymax>5</ymax></bndbox></object>
+<object><name>car</name><difficult>1</difficult><bndbox><xmin>21</xmin><ymin>31</ymin><xmax>30</xmax><ymax>40</ymax></bndbox></object>
+<object><name>boat</name><bndbox><xmin>50.5</xmin><ymin>51</ymin><xmax>60</xmax><ymax>60</ymax></bndbox></object>
+</annotation>"""
+
+
+def test_voc(tmp_path):
+    picture(tmp_path / "JPEGImages" / "a.jpg")
+    text(tmp_path / "Annotations" / "a.xml", VOC)
+    table = read_table(tmp_path)
+    (entry,) = table.entries
+    assert table.categories == ("boat", "car")
+    assert names(table, entry) == ["car", "boat"]
+    assert entry.boxes[0].tolist() == [0, 0, 10, 5], "counted from 1, both ends inclusive"
+    assert entry.ignore.tolist() == [[20, 30, 30, 40]]
+
+
+@pytest.mark.parametrize(
+    ("xml", "message"),
+    [
+        ('<!DOCTYPE x [<!ENTITY a "aaaa">]><annotation>&a;</annotation>', "document type"),
+        ("<annotation><object>", "no XML"),
+        ("<annotation><object><name>car</name></object></annotation>", "lacks its name or a side"),
+        (VOC.replace("<xmin>1<", "<xmin>one<"), "not four numbers"),
+    ],
+)
+def test_voc_refuses(tmp_path, xml, message):
+    picture(tmp_path / "JPEGImages" / "a.jpg")
+    text(tmp_path / "Annotations" / "a.xml", xml)
+    with pytest.raises(NssaError, match=message):
+        read_table(tmp_path)
+
+
+def test_a_folder_of_no_format_says_what_was_looked_for(tmp_path):
+    with pytest.raises(NssaError, match=r"instances\.json \(coco\).*labelTxt \(dota\)"):
+        read_table(tmp_path)
+    with pytest.raises(UsageError, match="known: coco, visdrone"):
+        read_table(tmp_path, "pascal")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("gsd = 0.1", 'gsd = "fine"'),
+        ("weight = 1", 'weight = "much"'),
+        ('path = "."', "path = 3"),
+        ('path = "."', 'path = "."\ncolour = "red"'),
+    ],
+)
+def test_a_recipe_with_a_wrong_value_names_the_key(visdrone, change, message):
+    recipe = (
+        'name = "v"\ngsd = 0.1\ngsd_range = [0.05, 0.2]\n[classes]\ncar = ["car"]\n[[source]]\npath = "."\nweight = 1\n'
+    )
+    text(visdrone / "r.toml", recipe.replace(change, message))
+    key = message.splitlines()[-1].split(" = ")[0]
+    with pytest.raises(NssaError, match=f"r.toml: .*'{key}'"):
+        load_recipe(visdrone / "r.toml", [])
+
+
+def test_images_beyond_the_memory_limit_are_decoded_when_drawn(visdrone, monkeypatch):
+    text(
+        visdrone / "r.toml",
+        'name = "v"\ngsd = 0.1\ngsd_range = [0.05, 0.2]\n[classes]\ncar = ["car"]\n'
+        '[[source]]\npath = "."\ngsd = "native"\n',
+    )
+    recipe = load_recipe(visdrone / "r.toml", [])
+    in_memory = load_split(recipe, "train")[0]
+    monkeypatch.setattr("nssa_gis.train.datasets._IN_MEMORY", 100 * 80 * 3)
+    lazy = load_split(recipe, "train")[0]
+    assert [i.kept is None for i in lazy] == [False, True]
+    for a, b in zip(in_memory, lazy, strict=True):
+        np.testing.assert_array_equal(a.pixels, b.pixels)
