@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nssa_gis.errors import NssaError
+from nssa_gis.errors import NssaError, UsageError
 from nssa_gis_cli.options import debug_option, json_option
 
 if TYPE_CHECKING:
@@ -18,11 +18,35 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("what", metavar="SCENE|MODEL")
+@click.argument("what", metavar="[SCENE|MODEL]", required=False)
+@click.option(
+    "--model-config",
+    metavar="NAME",
+    help="Count parameters and multiply-adds of a network: nssa-n, -s, -m or -paper, each also with -plain.",
+)
+@click.option(
+    "--input-size",
+    type=click.IntRange(min=64),
+    default=640,
+    show_default=True,
+    metavar="PX",
+    help="Side of the image that --model-config counts for, a multiple of 64.",
+)
 @json_option
 @debug_option
-def info(what: str, as_json: bool, debug: bool) -> None:
-    """Describe a scene (size, place, ground sample distance, bands) or a model (classes, GSD, metrics)."""
+def info(what: str | None, model_config: str | None, input_size: int, as_json: bool, debug: bool) -> None:
+    """Describe a scene (size, place, ground sample distance, bands), a model (classes, GSD, metrics) or a network.
+
+    \b
+    nssa-gis info scene.tif
+    nssa-gis info --model-config nssa-s
+    """
+    if (what is None) == (model_config is None):
+        raise UsageError("give either SCENE|MODEL or --model-config NAME")
+    if model_config is not None:
+        click.echo(_costs(model_config, input_size, as_json))
+        return
+    assert what is not None
     from nssa_gis.runtime.package import built_in_models, load_package
 
     if what.lower().endswith(".safetensors") or what in built_in_models():
@@ -41,6 +65,29 @@ def info(what: str, as_json: bool, debug: bool) -> None:
         click.echo(json.dumps(facts, indent=2, default=str))
     else:
         click.echo(lines({name: value for name, value in facts.items() if name not in hidden}))
+
+
+def _costs(name: str, side: int, as_json: bool) -> str:
+    """Give the table of a network's parts."""
+    from nssa_gis.model.config import PAD_MULTIPLE, named_config
+    from nssa_gis.model.cost import cost_of, total
+
+    if side % PAD_MULTIPLE:
+        raise UsageError(f"--input-size {side}: must be a multiple of {PAD_MULTIPLE}")
+    try:
+        config = named_config(name, 1)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    costs = cost_of(config, side)
+    whole = total(costs)
+    if as_json:
+        parts = [dataclasses.asdict(c) for c in costs]
+        facts = {"network": name, "input_size": side, "classes": 1, "parts": parts, "total": dataclasses.asdict(whole)}
+        return json.dumps(facts, indent=2)
+    rows = [f"{name}, 1 class, counted on an image of {side} x {side} px"]
+    rows.append(f"  {'part':30s}  {'stride':>6s}  {'parameters':>10s}  {'GMAC':>8s}")
+    rows += [f"  {c.part:30s}  {c.stride:>6s}  {c.parameters:10,d}  {c.gmacs:8.3f}" for c in [*costs, whole]]
+    return "\n".join(rows)
 
 
 def describe(scene: Scene) -> dict[str, Any]:

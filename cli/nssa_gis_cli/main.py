@@ -27,6 +27,7 @@ COMMANDS = {
     "train": "Train a model on labelled images.",
     "curve": "Draw how a training went: loss, learning rate and accuracy over the steps.",
     "evaluate": "Measure the accuracy of a model on a labelled dataset.",
+    "export": "Write a model as an ONNX file.",
     "doctor": "Check the installation and show which device would be used.",
 }
 

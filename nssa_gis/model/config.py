@@ -8,6 +8,8 @@ from typing import Any, Literal
 #: Image sides and tile origins are multiples of this many pixels: the levels double exactly, and the attention
 #: windows of 8 positions at stride 8 fall on the same ground whatever the tile.
 PAD_MULTIPLE = 64
+#: Of the pyramid levels, finest first.
+STRIDES = (4, 8, 16, 32)
 
 
 @dataclass(frozen=True)
@@ -73,12 +75,15 @@ class WaveletConfig:
         Number of band-pass branches J; one low-pass residue comes on top.
     order : int
         Polynomial order K of the Chebyshev form.
+    learnable : bool
+        Learn the filters instead of keeping them fixed.
     """
 
     strides: tuple[int, ...] = (4, 8)
     form: Literal["atrous", "chebyshev"] = "atrous"
     bands: int = 3
     order: int = 4
+    learnable: bool = False
 
 
 @dataclass(frozen=True)
@@ -96,13 +101,19 @@ class DetectorConfig:
     stem : int
         Channels after the stem (stride 2).
     widths, depths : tuple of int
-        Channels and residual pairs of the trunk stages at strides 4, 8, 16.
+        Channels and blocks of the trunk stages at strides 4, 8, 16 (and 32).
     neck : tuple of int
-        Channels of the pyramid levels at strides 4, 8, 16.
+        Channels of the pyramid levels, as many as stages.
     head_depth : int
         3x3 convolutions per branch of the head.
     head_strides : tuple of int
         Levels with a head: 4 and 8; 16 on top for objects over 48 px.
+    trunk : {"csp", "resnet"}
+        ``csp``: :class:`nssa_gis.model.trunk.Trunk`, three stages. ``resnet``:
+        :class:`nssa_gis.model.resnet.ResNetTrunk`, four stages of bottlenecks.
+    pyramid : {"path", "cross"}
+        ``path``: path aggregation (:class:`nssa_gis.model.neck.PathNeck`), three levels. ``cross``: cross-layer
+        attention in its place (:class:`nssa_gis.model.neck.CrossNeck`), levels of equal width.
     sparse_attention, cross_layer, wavelet : config or None
         The three modules; None leaves one out (ablation).
     """
@@ -111,14 +122,21 @@ class DetectorConfig:
     classes: int = 1
     in_channels: int = 3
     stem: int = 24
-    widths: tuple[int, int, int] = (48, 96, 160)
-    depths: tuple[int, int, int] = (1, 2, 2)
-    neck: tuple[int, int, int] = (64, 64, 128)
+    widths: tuple[int, ...] = (48, 96, 160)
+    depths: tuple[int, ...] = (1, 2, 2)
+    neck: tuple[int, ...] = (64, 64, 128)
     head_depth: int = 2
     head_strides: tuple[int, ...] = (4, 8)
     sparse_attention: SparseAttentionConfig | None = SparseAttentionConfig()
     cross_layer: CrossLayerConfig | None = CrossLayerConfig()
     wavelet: WaveletConfig | None = WaveletConfig()
+    trunk: Literal["csp", "resnet"] = "csp"
+    pyramid: Literal["path", "cross"] = "path"
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """Strides of the pyramid levels, finest first."""
+        return STRIDES[: len(self.neck)]
 
     def plain(self) -> DetectorConfig:
         """Give the same network with all three modules off."""
@@ -147,7 +165,25 @@ class DetectorConfig:
         for key, part in parts.items():
             if built.get(key) is not None:
                 built[key] = part(**_checked(part, built[key]))
-        return cls(**built)
+        config = cls(**built)
+        config.check()
+        return config
+
+    def check(self) -> None:
+        """Raise ValueError unless the parts fit together."""
+        levels = 4 if self.trunk == "resnet" else 3
+        if not len(self.widths) == len(self.depths) == len(self.neck) == levels:
+            raise ValueError(f"a {self.trunk} trunk has {levels} stages: give as many widths, depths and neck levels")
+        if self.pyramid == "path" and levels != 3:
+            raise ValueError("the path neck has three levels")
+        if self.pyramid == "cross" and len(set(self.neck)) != 1:
+            raise ValueError("the levels of the cross neck are equally wide")
+        for name, part in (
+            ("head", self.head_strides),
+            *((n, getattr(self, n).strides) for n in _MODULES if getattr(self, n)),
+        ):
+            if not set(part) <= set(self.strides):
+                raise ValueError(f"{name}: strides {part} are not all among {self.strides}")
 
 
 #: Most of what one number may say; a package's description is checked before any memory is asked for.
@@ -155,13 +191,16 @@ _MOST = {"depths": 64, "head_depth": 64, "window": 64, "bands": 8, "order": 64, 
 _MOST_OTHERS = 65_536
 #: These may be 0.
 _OPTIONAL = ("depths", "head_depth", "mlp_ratio")
-_STRIDES = (4, 8, 16)
+#: Keys that packages of version 0.1 do not have; they mean the defaults.
+_LATER = frozenset(("trunk", "pyramid", "learnable"))
+_MODULES = ("sparse_attention", "cross_layer", "wavelet")
+_CHOICES = {"trunk": ("csp", "resnet"), "pyramid": ("path", "cross")}
 
 
 def _checked(cls: Any, values: Any) -> dict[str, Any]:
     """Turn lists into tuples; keys must be the fields of ``cls``, values of their types and of sensible size."""
     names = {f.name for f in fields(cls)}
-    if not isinstance(values, dict) or set(values) != names:
+    if not isinstance(values, dict) or not names - _LATER <= set(values) <= names:
         found = sorted(map(str, values)) if isinstance(values, dict) else type(values).__name__
         raise ValueError(f"{cls.__name__} needs the keys {sorted(names)}, got {found}")
     values = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
@@ -177,18 +216,20 @@ def _checked(cls: Any, values: Any) -> dict[str, Any]:
 def _fits(name: str, value: Any, usual: Any) -> bool:
     """Whether a value is of the kind of the usual one and in range."""
     if isinstance(usual, str):
-        return isinstance(value, str)
+        return isinstance(value, str) and value in _CHOICES.get(name, (value,))
+    if isinstance(usual, bool):
+        return isinstance(value, bool)
     if not isinstance(usual, tuple):
         least, most = 0 if name in _OPTIONAL else 1, _MOST.get(name, _MOST_OTHERS)
         return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
     if not isinstance(value, tuple):
         return False
     if name.endswith("strides"):
-        return len(value) > 0 and all(type(v) is int and v in _STRIDES for v in value) and len(set(value)) == len(value)
-    return len(value) == len(usual) and all(_fits(name, v, usual[0]) for v in value)
+        return len(value) > 0 and all(type(v) is int and v in STRIDES for v in value) and len(set(value)) == len(value)
+    return 3 <= len(value) <= 4 and all(_fits(name, v, usual[0]) for v in value)
 
 
-#: The named sizes (METHOD: 0.6, 1.3 and 2.3 M parameters without the modules).
+#: The named networks: three sizes for a CPU, and one in the measures of the published lineage.
 SIZES: dict[str, DetectorConfig] = {
     "nssa-n": DetectorConfig(
         name="nssa-n",
@@ -209,6 +250,21 @@ SIZES: dict[str, DetectorConfig] = {
         sparse_attention=SparseAttentionConfig(strides=(4, 8)),
         cross_layer=CrossLayerConfig(mlp_ratio=2),
     ),
+    # for a GPU, input 800 to 1333 px: a ResNet-50 and CFPT's sizes (256 channels, four levels, h = 64, MLP ratio 2),
+    # one step finer than CFPT's strides 8 to 64, since the objects are 6 to 30 px
+    "nssa-paper": DetectorConfig(
+        name="nssa-paper",
+        stem=64,
+        widths=(256, 512, 1024, 2048),
+        depths=(3, 4, 6, 3),
+        neck=(256, 256, 256, 256),
+        head_depth=4,
+        head_strides=(4, 8, 16, 32),
+        sparse_attention=SparseAttentionConfig(strides=(4, 8), head_dim=32),
+        cross_layer=CrossLayerConfig(strides=(4, 8, 16, 32), hidden=64, heads=4, mlp_ratio=2),
+        trunk="resnet",
+        pyramid="cross",
+    ),
 }
 
 
@@ -222,6 +278,6 @@ def named_config(name: str, classes: int) -> DetectorConfig:
     """
     base = name.removesuffix("-plain")
     if base not in SIZES:
-        raise ValueError(f"unknown network size {name!r}; known: {', '.join(SIZES)} (each also with -plain)")
+        raise ValueError(f"unknown network {name!r}; known: {', '.join(SIZES)} (each also with -plain)")
     config = replace(SIZES[base], classes=classes)
     return config.plain() if name.endswith("-plain") else config

@@ -9,8 +9,12 @@ from torch import Tensor, nn
 
 from nssa_gis.model.config import DetectorConfig
 from nssa_gis.model.head import LevelHead, decode_boxes, points_of
-from nssa_gis.model.neck import STRIDES, Neck
+from nssa_gis.model.neck import CrossNeck, PathNeck
+from nssa_gis.model.resnet import ResNetTrunk
 from nssa_gis.model.trunk import Trunk
+
+_TRUNKS: dict[str, type[nn.Module]] = {"csp": Trunk, "resnet": ResNetTrunk}
+_NECKS: dict[str, type[nn.Module]] = {"path": PathNeck, "cross": CrossNeck}
 
 
 class Predictions(NamedTuple):
@@ -40,9 +44,9 @@ class Detector(nn.Module):
     def __init__(self, config: DetectorConfig) -> None:
         super().__init__()
         self.config = config
-        self.trunk = Trunk(config)
-        self.neck = Neck(config)
-        width = dict(zip(STRIDES, config.neck, strict=True))
+        self.trunk = _TRUNKS[config.trunk](config)
+        self.neck = _NECKS[config.pyramid](config)
+        width = dict(zip(config.strides, config.neck, strict=True))
         self.heads = nn.ModuleDict(
             {str(s): LevelHead(width[s], config.classes, config.head_depth) for s in config.head_strides}
         )
@@ -53,7 +57,7 @@ class Detector(nn.Module):
         Parameters
         ----------
         image : Tensor, shape (B, C, H, W)
-            Values 0 to 1; H and W multiples of 16.
+            Values 0 to 1; H and W multiples of the coarsest stride.
         """
         # centred and scaled here so that every backend gets the same plain 0..1 input
         levels = self.neck(self.trunk((image - 0.5) * 4.0))

@@ -52,13 +52,15 @@ class DiffusionWaveletConv(nn.Module):
     ``atrous``: A_0 = x, A_{j+1} = T_{dilation 2^j} A_j; bands D_j = A_j - A_{j+1}, residue A_J. The bands add up to
     the input exactly. ``chebyshev``: bands T^{2^{j-1}} - T^{2^j} (and I - T, and the residue T^{2^{J-1}}) of the
     diffusion wavelets of Coifman and Maggioni (2006), as polynomials of order K in the Chebyshev recursion of
-    2T - I; one recursion serves all bands, and the coefficients are learned (each band-pass keeps a zero at DC)::
+    2T - I; one recursion serves all bands::
 
         y = sum_j Conv1x1_j(a_j * D_j) + Conv1x1_J(A_J);     Y = X + BN(y)        (BN gain 0 at the start: identity)
 
     Stated by the paper: multi-channel features in parallel branches that are frequency bands, wavelets approximated
     by polynomials, a larger field of view with edges kept. Inferred: the operator, the dyadic scales, the place.
-    The gains a_j are folded into the 1x1 convolutions, which run as one over the stacked bands.
+    The gains a_j are folded into the 1x1 convolutions, which run as one over the stacked bands. Learned filters keep
+    what makes them wavelets: à-trous taps are a softmax (positive, sum one), so T stays an average; Chebyshev
+    band-passes lose their mean coefficient, so they stay blind to a constant.
 
     Cost: J (or K) depth-wise 3x3 and (J+1) C^2 multiply-adds per position.
 
@@ -72,18 +74,25 @@ class DiffusionWaveletConv(nn.Module):
         J >= 1.
     order : int
         K, order of the Chebyshev polynomials.
+    learnable : bool
+        Learn the taps of T per channel (atrous) or the polynomials' coefficients (chebyshev).
     """
 
     kernel: Tensor
 
-    def __init__(self, channels: int, form: str = "atrous", bands: int = 3, order: int = 4) -> None:
+    def __init__(
+        self, channels: int, form: str = "atrous", bands: int = 3, order: int = 4, learnable: bool = False
+    ) -> None:
         super().__init__()
         if form not in ("atrous", "chebyshev"):
             raise ValueError(f"unknown form {form!r}")
         self.form, self.bands = form, bands
+        self.taps: nn.Parameter | None = None
         self.register_buffer("kernel", binomial(channels), persistent=False)
         if form == "chebyshev":
-            self.theta = nn.Parameter(_band_coefficients(bands, order).float())
+            self.theta = nn.Parameter(_band_coefficients(bands, order).float(), requires_grad=learnable)
+        elif learnable:
+            self.taps = nn.Parameter(torch.tensor([0.25, 0.5, 0.25]).log().repeat(channels, 2, 1))
         self.mix = nn.Conv2d((bands + 1) * channels, channels, 1, bias=False)
         norm = nn.BatchNorm2d(channels, eps=1e-3, momentum=0.03)
         nn.init.zeros_(norm.weight)
@@ -94,7 +103,7 @@ class DiffusionWaveletConv(nn.Module):
 
         (Exactly so in the atrous form, and at the start in the Chebyshev form.)
         """
-        kernel = self.kernel.to(x.dtype)
+        kernel = (self.kernel if self.taps is None else _learned(self.taps)).to(x.dtype)
         if self.form == "atrous":
             low = [x]
             for j in range(self.bands):
@@ -110,6 +119,12 @@ class DiffusionWaveletConv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(B, C, H, W)`` to the same shape."""
         return x + self.norm(self.mix(torch.cat(self.decompose(x), 1)))
+
+
+def _learned(taps: Tensor) -> Tensor:
+    """Separable kernels ``(C, 1, 3, 3)`` of logits ``(C, 2, 3)``, down and across."""
+    down, across = taps.softmax(-1).unbind(1)
+    return (down[:, :, None] * across[:, None, :]).unsqueeze(1)
 
 
 def _band_coefficients(bands: int, order: int) -> Tensor:

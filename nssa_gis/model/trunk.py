@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from nssa_gis.model.blocks import ConvBlock, CrossStage, PoolPyramid
-from nssa_gis.model.config import DetectorConfig
+from nssa_gis.model.config import STRIDES, DetectorConfig
 from nssa_gis.model.diffusion_wavelet import DiffusionWaveletConv
 
 
@@ -24,23 +24,34 @@ class Trunk(nn.Module):
     def __init__(self, config: DetectorConfig) -> None:
         super().__init__()
         self.stem = ConvBlock(config.in_channels, config.stem, 3, 2)
-        stages, wavelets, c_in = [], {}, config.stem
-        for stride, width, depth in zip((4, 8, 16), config.widths, config.depths, strict=True):
+        stages, c_in = [], config.stem
+        for width, depth in zip(config.widths, config.depths, strict=True):
             stages.append(nn.Sequential(ConvBlock(c_in, width, 3, 2), CrossStage(width, width, depth)))
-            if config.wavelet and stride in config.wavelet.strides:
-                w = config.wavelet
-                wavelets[str(stride)] = DiffusionWaveletConv(width, w.form, w.bands, w.order)
             c_in = width
         stages[-1].append(PoolPyramid(c_in))
         self.stages = nn.ModuleList(stages)
-        self.wavelets = nn.ModuleDict(wavelets)
+        self.wavelets = wavelets_of(config)
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """``(B, C, H, W)`` to maps at strides 4, 8, 16."""
         x, maps = self.stem(image), []
-        for stride, stage in zip((4, 8, 16), self.stages, strict=True):
-            x = stage(x)
-            if str(stride) in self.wavelets:
-                x = self.wavelets[str(stride)](x)
+        for stride, stage in zip(STRIDES, self.stages, strict=False):
+            x = refine(self.wavelets, stride, stage(x))
             maps.append(x)
         return maps
+
+
+def wavelets_of(config: DetectorConfig) -> nn.ModuleDict:
+    """Build the diffusion wavelet convolutions of a trunk, by the stride they stand at."""
+    w = config.wavelet
+    if w is None:
+        return nn.ModuleDict()
+    width = dict(zip(STRIDES, config.widths, strict=False))
+    return nn.ModuleDict(
+        {str(s): DiffusionWaveletConv(width[s], w.form, w.bands, w.order, w.learnable) for s in sorted(w.strides)}
+    )
+
+
+def refine(wavelets: nn.ModuleDict, stride: int, x: Tensor) -> Tensor:
+    """Run the wavelet convolution of a stride, if there is one."""
+    return wavelets[str(stride)](x) if str(stride) in wavelets else x
