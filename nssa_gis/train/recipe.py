@@ -35,7 +35,7 @@ class Source:
     cut_out : bool
         Objects of its training images are also pasted on images that have none.
     format, annotations, images : str or None
-        As in :func:`nssa_gis.train.formats.registry.read_table`.
+        As in :func:`nssa_gis.train.formats.registry.read_table`; annotations may also lie under a data root.
     """
 
     path: Path
@@ -106,6 +106,14 @@ def load_recipe(path: Path, roots: Sequence[Path]) -> Recipe:
         found = next((r / entry["path"] for r in places if (r / entry["path"]).is_dir()), None)
         if found is not None:
             rest = {k: v for k, v in entry.items() if k not in ("path", "optional", "val_scenes")}
+            if "annotations" in rest:  # suggested labels lie where they were written, not among the source's own files
+                places_of = (found, *places)
+                rest["annotations"] = str(
+                    next(
+                        (p / rest["annotations"] for p in places_of if (p / rest["annotations"]).exists()),
+                        rest["annotations"],
+                    )
+                )
             sources.append(Source(found, val_scenes=tuple(entry.get("val_scenes", ())), **rest))
         elif not entry.get("optional"):
             raise NssaError(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nssa_gis.detections import Detections
 from nssa_gis.model.detector import Detector
-from nssa_gis.train.datasets import LabelledImage
+from nssa_gis.train.datasets import LabelledImage, image_size
 from nssa_gis.train.validation import detect_image
 
 #: Detections of two views with at least this IoU are of one object.
@@ -146,10 +146,12 @@ def suggest(
     for number, image in enumerate(images, 1):
         found = view_consensus(model, image, gsd, autocast, nms_iou)
         found = found.take(found.scores >= doubt.doubt)
-        height, width = image.height, image.width
+        width, height = image_size(image.path)  # of the file: what was much too fine was reduced
+        scale = np.array([width / image.width, height / image.height] * 2)
         entry = {"id": number, "file_name": image.name, "width": width, "height": height}
-        entry |= {"gsd_m": image.gsd, "scene": image.scene}
-        xywh = np.column_stack((found.boxes[:, :2], found.boxes[:, 2:] - found.boxes[:, :2])).round(2)
+        entry |= {"gsd_m": image.gsd / scale[0], "scene": image.scene}
+        boxes = found.boxes * scale
+        xywh = np.column_stack((boxes[:, :2], boxes[:, 2:] - boxes[:, :2])).round(2)
         if empty:
             entry["mistakes"] = xywh.tolist()
         else:

@@ -1,0 +1,139 @@
+"""``nssa-gis suggest``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from nssa_gis.errors import NssaError, UsageError
+from nssa_gis_cli.console import progress
+from nssa_gis_cli.options import debug_option, progress_option
+
+
+@click.command()
+@click.argument("model", metavar="MODEL")
+@click.argument("dataset", type=click.Path(path_type=Path))
+@click.option(
+    "-o", "--output", required=True, type=click.Path(path_type=Path), metavar="JSON", help="COCO JSON to write."
+)
+@click.option(
+    "--only",
+    multiple=True,
+    metavar="FIELD=VALUE",
+    help="Only images whose field (in the dataset's COCO JSON) has the value; true, false or a text.",
+)
+@click.option(
+    "--empty",
+    is_flag=True,
+    help="The images are known to hold no object: write what is seen as their mistakes (hard negatives).",
+)
+@click.option(
+    "--sure",
+    type=click.FloatRange(0, 1),
+    default=0.6,
+    show_default=True,
+    metavar="SCORE",
+    help="Mean score of four mirrored views from which a box is a label.",
+)
+@click.option(
+    "--doubt",
+    type=click.FloatRange(0, 1),
+    default=0.15,
+    show_default=True,
+    metavar="SCORE",
+    help="Mean score from which a box is an area that teaches nothing; below, it is background.",
+)
+@click.option(
+    "--gsd",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="M/PX",
+    help="Metres per pixel of images that state none.",
+)
+@click.option("--threads", type=click.IntRange(min=1), metavar="N", help="CPU threads.  [default: all cores]")
+@click.option("--overwrite", is_flag=True, help="Replace a file that is there.")
+@progress_option
+@debug_option
+def suggest(
+    model: str,
+    dataset: Path,
+    output: Path,
+    only: tuple[str, ...],
+    empty: bool,
+    sure: float,
+    doubt: float,
+    gsd: float | None,
+    threads: int | None,
+    overwrite: bool,
+    progress_mode: str,
+    debug: bool,
+) -> None:
+    """Let MODEL suggest labels for the images of DATASET, for self-training.
+
+    What all four mirrored views agree on becomes a label; what is doubtful becomes an area that teaches nothing. With
+    --empty, detections on images without objects become mistakes, which training shows more often. Name the file as
+    "annotations" of a source in a recipe.
+
+    \b
+    nssa-gis suggest mine.safetensors ucmerced/ --only has_cars=true \\
+        -o labels.json
+    nssa-gis suggest mine.safetensors ucmerced/ --only has_cars=false \\
+        --empty -o mistakes.json
+    """
+    if output.exists() and not overwrite:
+        raise NssaError(f"{output}: exists already; give another name or --overwrite")
+    if not output.parent.is_dir():
+        raise UsageError(f"{output}: the folder {output.parent} does not exist")
+    if doubt > sure:
+        raise UsageError(f"--doubt {doubt:g} is above --sure {sure:g}")
+    wanted = dict(map(_field, only))
+    import torch
+
+    from nssa_gis.runtime.package import load_package
+    from nssa_gis.runtime.torch_backend import build_detector, cpu_has_bf16
+    from nssa_gis.train.datasets import load_split
+    from nssa_gis.train.recipe import Recipe, Source
+    from nssa_gis.train.suggestion import Doubt, suggest
+
+    if threads:
+        torch.set_num_threads(threads)
+    info = load_package(model).info
+    classes = {name: (name,) for name in info.classes}
+    source = Source(dataset, gsd=gsd, only=wanted)
+    (images,) = load_split(Recipe("suggest", info.gsd, info.gsd_range, classes, (source,)), "train")
+    if not images:
+        raise NssaError(f"{dataset}: no images {'with ' + ', '.join(only) if only else 'there'}")
+    network = build_detector(load_package(model)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    with progress(progress_mode) as show:
+        show({"event": "start", "scene": str(dataset), "backend": info.name, "tiles": len(images), "tiles_done": 0})
+        table = suggest(
+            network,
+            images,
+            info.classes,
+            info.gsd,
+            Doubt(sure, doubt),
+            empty,
+            torch.bfloat16 if cpu_has_bf16() else None,
+            info.nms_iou,
+            lambda done: show({"event": "tile", "done": done, "total": len(images), "detections": 0}),
+        )
+    partial = output.with_name(f".{output.name}.part")
+    try:
+        partial.write_text(json.dumps(table), encoding="utf-8")
+        partial.replace(output)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise NssaError(f"cannot write {output}: {error}") from None
+    doubtful = sum(a["iscrowd"] for a in table["annotations"])
+    mistakes = sum(len(i.get("mistakes", ())) for i in table["images"])
+    seen = f"{mistakes} mistakes" if empty else f"{len(table['annotations']) - doubtful} labels, {doubtful} doubtful"
+    click.echo(f"wrote {output}: {len(images)} images, {seen}")
+
+
+def _field(text: str) -> tuple[str, Any]:
+    name, sign, value = text.partition("=")
+    if not (name and sign):
+        raise UsageError(f"--only {text!r}: write FIELD=VALUE")
+    return name, {"true": True, "false": False}.get(value.lower(), value)

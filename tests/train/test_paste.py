@@ -1,0 +1,108 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nssa_gis.train.augmentation import infrared, shade
+from nssa_gis.train.composite import CompositeCrops
+from nssa_gis.train.datasets import LabelledImage
+from nssa_gis.train.paste import Paster, cut_out
+
+
+def image(boxes, gsd=0.1, colour=(250, 20, 20), side=200, **fields):
+    """Grey ground with objects of one colour."""
+    pixels = np.full((side, side, 3), 100, np.uint8)
+    for x0, y0, x1, y1 in np.array(boxes, int).reshape(-1, 4):
+        pixels[y0:y1, x0:x1] = colour
+    made = LabelledImage(
+        "toy",
+        "",
+        "a",
+        Path("a.png"),
+        side,
+        side,
+        gsd,
+        np.array(boxes, np.float32).reshape(-1, 4),
+        np.zeros(len(boxes), np.int64),
+        np.empty((0, 4), np.float32),
+        np.zeros(1, bool),
+        kept=pixels,
+    )
+    return replace(made, **fields)
+
+
+def test_only_upright_clear_and_sharp_objects_are_cut_out():
+    good = [40, 40, 85, 60]
+    square = [120, 40, 150, 70]  # may stand askew
+    small = [100, 100, 110, 105]
+    border = [150, 150, 199, 170]
+    touching = [[20, 120, 60, 140], [20, 141, 60, 161]]
+    bank = cut_out([image([good, square, small, border, *touching])])
+    assert len(bank) == 1
+    assert bank[0].gsd == 0.1
+    upright = cut_out([image([[40, 40, 60, 85]])])[0]
+    assert upright.pixels.width > upright.pixels.height, "the long side lies across"
+
+
+def test_pasted_objects_have_true_size_and_boxes_that_fit():
+    bank = cut_out([image([[40, 40, 85, 60]])])  # 4.5 m x 2 m
+    ground = np.full((256, 256, 3), 100, np.uint8)
+    sizes = []
+    for seed in range(40):
+        piece, boxes, labels = Paster(bank).lay(np.random.default_rng(seed), ground, 0.25)
+        assert len(boxes) == len(labels)
+        assert (boxes >= 0).all() and (boxes <= 256).all()
+        red = piece[..., 0].astype(int) - piece[..., 1] > 60
+        inside = np.zeros((256, 256), bool)
+        for x0, y0, x1, y1 in boxes.astype(int):
+            inside[max(y0 - 1, 0) : y1 + 1, max(x0 - 1, 0) : x1 + 1] = True  # the mask fades out
+            columns, rows = np.flatnonzero(red[y0:y1, x0:x1].any(0)), np.flatnonzero(red[y0:y1, x0:x1].any(1))
+            assert columns[0] <= 2 and columns[-1] >= x1 - x0 - 3
+            assert rows[0] <= 2 and rows[-1] >= y1 - y0 - 3
+        assert not (red & ~inside).any(), "nothing is pasted without a label"
+        sizes += (boxes[:, 2:] - boxes[:, :2]).max(1).tolist()
+        for i, a in enumerate(boxes):
+            for b in boxes[:i]:
+                assert not (a[0] < b[2] and a[2] > b[0] and a[1] < b[3] and a[3] > b[1])
+    # a 4.5 x 2 m box at 0.25 m is 18 x 8 px; askew its extent stays between 14 and 19 px
+    assert len(sizes) > 40
+    assert 12 <= min(sizes) and max(sizes) <= 21
+
+
+def test_objects_are_pasted_on_empty_images_only():
+    bank = Paster(cut_out([image([[40, 40, 85, 60]])]))
+    kinds = {
+        "empty": (image([]), True),
+        "labelled": (image([[100, 100, 140, 118]], colour=(20, 250, 20)), False),
+        "not exhaustive": (image([], unlabelled=np.ones(1, bool)), False),
+        "ignored": (image([], ignore=np.array([[0, 0, 9, 9]], np.float32)), False),
+    }
+    for name, (ground, expected) in kinds.items():
+        with_paste = CompositeCrops([[ground]], [1.0], 192, 0.1, paster=bank)
+        without = CompositeCrops([[ground]], [1.0], 192, 0.1)
+        more = sum(len(with_paste[i][1].boxes) for i in range(25)) - sum(len(without[i][1].boxes) for i in range(25))
+        assert (more > 10) == expected, name
+
+
+def test_crops_show_mistakes_more_often():
+    plain, hard = image([]), image([], mistakes=np.array([[180, 180, 195, 195]], np.float32))
+    crops = CompositeCrops([[plain, hard]], [1.0], 64, 0.1, split=0)
+    assert crops.chance[0][1] == pytest.approx(2 * crops.chance[0][0])
+    corner = np.full((200, 200, 3), 100, np.uint8)
+    corner[180:195, 180:195] = 255
+    marked = CompositeCrops([[replace(hard, kept=corner)]], [1.0], 64, 0.1, split=0)
+    seen = sum((marked[i][0].max() - np.median(marked[i][0])) > 40 for i in range(40))
+    assert seen > 20, "four of five crops look at the mistake"
+
+
+def test_infrared_turns_plants_red_and_shadows_darken():
+    rng = np.random.default_rng(0)
+    plants = np.full((8, 8, 3), (60, 140, 50), np.uint8)
+    shown = infrared(rng, plants)
+    assert (shown[..., 0] > shown[..., 1] + 50).all()
+    bright = np.full((64, 64, 3), 200, np.uint8)
+    shaded = [shade(np.random.default_rng(seed), bright) for seed in range(60)]
+    touched = [s for s in shaded if (s != bright).any()]
+    assert 4 <= len(touched) <= 24
+    assert all((s <= bright).all() and s.min() < 150 for s in touched)
