@@ -1,0 +1,69 @@
+"""Detect small objects in a folder of scenes."""
+
+import os
+
+from qgis.core import (
+    QgsProcessingOutputNumber,
+    QgsProcessingParameterFile,
+    QgsProcessingParameterFolderDestination,
+    QgsProcessingUtils,
+)
+
+from ..parameters import add_options, arguments
+from ..texts import tr
+from .base import OBJECTS, NssaAlgorithm
+
+_OPTIONS = (
+    "model",
+    "classes",
+    "confidence",
+    "gsd",
+    "bands",
+    "tile",
+    "overlap",
+    "device",
+    "batch_size",
+    "threads",
+    "workers",
+    "geometry",
+    "of",
+    "t_crs",
+    "resume",
+    "overwrite",
+)
+
+
+class DetectFolder(NssaAlgorithm):
+    """``nssa:batch``."""
+
+    _name = "batch"
+    _title = "Detect in a folder of scenes"
+    _tags = ("object detection", "deep learning", "batch", "folder", "nssa")
+    _help = (
+        "Finds small objects in every raster of a folder and its sub-folders, and writes one vector layer a scene into "
+        "another folder. A scene that fails is reported and the others go on. With 'Resume', layers that are there are "
+        "left alone and interrupted scenes go on."
+    )
+
+    def initAlgorithm(self, configuration=None):  # noqa: N802
+        """Declare the parameters."""
+        behaviours = getattr(QgsProcessingParameterFile, "Behavior", QgsProcessingParameterFile)
+        self.addParameter(QgsProcessingParameterFile("FOLDER", tr("Folder of scenes"), behavior=behaviours.Folder))
+        add_options(self, _OPTIONS)
+        self.addParameter(QgsProcessingParameterFolderDestination("OUTPUT", tr("Folder for the layers")))
+        self.addOutput(QgsProcessingOutputNumber(OBJECTS, tr("Number of objects")))
+
+    def processAlgorithm(self, parameters, context, feedback):  # noqa: N802
+        """Run."""
+        scenes = self.parameterAsString(parameters, "FOLDER", context)
+        target = self.parameterAsString(parameters, "OUTPUT", context)
+        folder = os.path.dirname(QgsProcessingUtils.generateTempFilename("nssa"))
+        os.makedirs(folder, exist_ok=True)
+        given = ["batch", scenes, "-o", target, *arguments(self, parameters, _OPTIONS, context)]
+        run = self.run_engine(given, folder, feedback)
+        for line in run.output:
+            feedback.pushInfo(line)
+        last = run.output[-1] if run.output else ""
+        words = last.replace(",", "").split()
+        found = int(words[-2]) if len(words) > 1 and words[-2].isdigit() else 0
+        return {"OUTPUT": target, OBJECTS: found}

@@ -1,0 +1,29 @@
+"""Remove the engine."""
+
+from qgis.core import QgsProcessingException
+
+from ..engine import EngineError
+from ..settings import installation
+from ..texts import tr
+from .base import NssaAlgorithm
+
+
+class RemoveEngine(NssaAlgorithm):
+    """``nssa:remove``."""
+
+    _name = "remove"
+    _title = "Remove the engine"
+    _tags = ("uninstall", "engine", "nssa")
+    _help = "Deletes the environment that 'Install or update the engine' made. Other engines are left alone."
+
+    def initAlgorithm(self, configuration=None):  # noqa: N802
+        """Nothing to ask."""
+
+    def processAlgorithm(self, parameters, context, feedback):  # noqa: N802
+        """Run."""
+        try:
+            gone = installation().uninstall()
+        except EngineError as error:
+            raise QgsProcessingException(str(error)) from None
+        feedback.pushInfo(tr("The engine is removed.") if gone else tr("There was no engine of the plugin's own."))
+        return {}

@@ -1,0 +1,108 @@
+"""Processing parameters from the generated table of engine options, and back to arguments."""
+
+import json
+import os
+
+from qgis.core import (
+    QgsProcessingParameterBoolean,
+    QgsProcessingParameterDefinition,
+    QgsProcessingParameterEnum,
+    QgsProcessingParameterNumber,
+    QgsProcessingParameterString,
+)
+
+from .texts import tr
+
+with open(os.path.join(os.path.dirname(__file__), "options.json"), encoding="utf-8") as _handle:
+    OPTIONS = {row["name"]: row for row in json.load(_handle)}
+
+#: What people read; options without an entry are shown by their name.
+_LABELS = {
+    "model": "Model (name of a built-in one, or a .safetensors file)",
+    "confidence": "Least confidence",
+    "classes": "Classes, separated by commas",
+    "gsd": "Ground sample distance for the network",
+    "scale": "Resampling factor instead of a ground sample distance",
+    "bands": "Bands for red, green, blue, such as 4,3,2",
+    "tile": "Tile size",
+    "overlap": "Overlap of tiles",
+    "merge": "How detections of neighbouring tiles become one",
+    "device": "Device (auto, cpu, cuda, cuda:1, mps)",
+    "backend": "Backend",
+    "batch_size": "Tiles per call of the network",
+    "threads": "CPU threads of the network",
+    "workers": "Threads that read the raster",
+    "of": "Output driver (GDAL name)",
+    "geometry": "Geometry",
+    "t_crs": "CRS of the layer",
+    "resume": "Resume an interrupted run",
+}
+#: Options that the engine may keep to itself: the layer shows where, or another parameter says it.
+_FIRST = ("model", "classes", "confidence", "gsd")
+
+
+def add_options(algorithm, names):
+    """Add a parameter per option; all but the first few are advanced."""
+    for name in names:
+        parameter = make(OPTIONS[name])
+        if name not in _FIRST:
+            parameter.setFlags(parameter.flags() | _advanced())
+        algorithm.addParameter(parameter)
+
+
+def make(row):
+    """Make the parameter of an option."""
+    key, label = row["name"].upper(), tr(_LABELS.get(row["name"], row["name"]))
+    if row["unit"]:
+        label += f" [{row['unit']}]"
+    if row["default_text"]:
+        label += " ({}: {})".format(tr("default"), row["default_text"])
+    optional = row["default"] is None
+    if row["type"] == "boolean":
+        parameter = QgsProcessingParameterBoolean(key, label, defaultValue=bool(row["default"]))
+    elif row["type"] == "choice":
+        chosen = row["choices"].index(row["default"])
+        parameter = QgsProcessingParameterEnum(key, label, options=row["choices"], defaultValue=chosen)
+    elif row["type"] in ("number", "integer"):
+        kinds = getattr(QgsProcessingParameterNumber, "Type", QgsProcessingParameterNumber)
+        bounds = {}
+        if row["minimum"] is not None:
+            bounds["minValue"] = row["minimum"] + (1e-6 if row["exclusive_minimum"] else 0)
+        if row["maximum"] is not None:
+            bounds["maxValue"] = row["maximum"]
+        kind = kinds.Double if row["type"] == "number" else kinds.Integer
+        parameter = QgsProcessingParameterNumber(key, label, type=kind, optional=optional, **bounds)
+        if not optional:
+            parameter.setDefaultValue(row["default"])
+    else:
+        parameter = QgsProcessingParameterString(key, label, defaultValue=row["default"], optional=optional)
+    parameter.setHelp(row["help"])
+    return parameter
+
+
+def arguments(algorithm, parameters, names, context):
+    """Give the command-line arguments of the options that are set."""
+    given = []
+    for name in names:
+        row, key = OPTIONS[name], name.upper()
+        if parameters.get(key) is None or parameters.get(key) == "":
+            continue
+        flag = row["flags"][0]
+        if row["type"] == "boolean":
+            given += [flag] if algorithm.parameterAsBool(parameters, key, context) else []
+        elif row["type"] == "choice":
+            given += [flag, row["choices"][algorithm.parameterAsEnum(parameters, key, context)]]
+        elif row["type"] == "integer":
+            given += [flag, str(algorithm.parameterAsInt(parameters, key, context))]
+        elif row["type"] == "number":
+            given += [flag, repr(algorithm.parameterAsDouble(parameters, key, context))]
+        else:
+            text = algorithm.parameterAsString(parameters, key, context).strip()
+            given += [flag, text] if text else []
+    return given
+
+
+def _advanced():
+    """Give the flag under its name in QGIS 3.22 to 4."""
+    holder = getattr(QgsProcessingParameterDefinition, "Flag", QgsProcessingParameterDefinition)
+    return holder.FlagAdvanced
