@@ -26,6 +26,7 @@ COMMANDS = {
     "preview": "Draw a scene and its layer as a PNG picture.",
     "train": "Train a model on labelled images.",
     "curve": "Draw how a training went: loss, learning rate and accuracy over the steps.",
+    "suggest": "Let a model suggest labels for unlabelled images.",
     "evaluate": "Measure the accuracy of a model on a labelled dataset.",
     "export": "Write a model as an ONNX file.",
     "doctor": "Check the installation and show which device would be used.",

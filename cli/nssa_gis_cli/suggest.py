@@ -100,7 +100,7 @@ def suggest(
     if threads:
         torch.set_num_threads(threads)
     info = load_package(model).info
-    classes = {name: (name,) for name in info.classes}
+    classes: dict[str, tuple[str, ...]] = {name: (name,) for name in info.classes}
     source = Source(dataset, gsd=gsd, only=wanted)
     (images,) = load_split(Recipe("suggest", info.gsd, info.gsd_range, classes, (source,)), "train")
     if not images:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import signal
@@ -12,7 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -83,8 +82,21 @@ class Duration(click.ParamType):
     "--size",
     default="s",
     show_default=True,
-    type=click.Choice(["n", "s", "m", "n-plain", "s-plain", "m-plain"]),
-    help="Network size; -plain leaves the three modules out.",
+    type=click.Choice(["n", "s", "m", "paper", "n-plain", "s-plain", "m-plain", "paper-plain"]),
+    help="Network: three sizes for a CPU, and paper (ResNet-50) for a GPU; -plain leaves the three modules out.",
+)
+@click.option(
+    "--trunk-weights",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="ResNet-50 weights (.safetensors, names as in torchvision or timm) to start the trunk of --size paper from. "
+    "Without effect with --resume.",
+)
+@click.option(
+    "--init",
+    metavar="MODEL",
+    help="Start from the weights of this model (name or .safetensors file), whose network must be the same; classes "
+    "that it does not know start anew. Without effect with --resume.",
 )
 @click.option("--steps", metavar="N", type=click.IntRange(min=1), help="Optimiser steps.")
 @click.option(
@@ -93,7 +105,14 @@ class Duration(click.ParamType):
     type=Duration(),
     help="Training time instead of steps: 90s, 45m, 2h; by the clock, without loading and validation.",
 )
-@click.option("--batch", default=16, show_default=True, metavar="N", type=click.IntRange(min=1), help="Crops per step.")
+@click.option(
+    "--batch",
+    default=16,
+    show_default=True,
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="Crops per step, of all processes together.",
+)
 @click.option(
     "--crop",
     default=256,
@@ -151,7 +170,7 @@ class Duration(click.ParamType):
     show_default=True,
     metavar="N",
     type=click.IntRange(min=0),
-    help="Processes that prepare crops.",
+    help="Processes that prepare crops, for each that trains.",
 )
 @click.option(
     "--threads", metavar="N", type=click.IntRange(min=1), help="CPU threads of the network.  [default: all cores]"
@@ -178,6 +197,8 @@ def train(
     gsd: float,
     val_scenes: tuple[str, ...],
     size: str,
+    trunk_weights: Path | None,
+    init: str | None,
     folder: Path | None,
     resume: bool,
     overwrite: bool,
@@ -198,24 +219,41 @@ def train(
         -o vehicles.safetensors --time-budget 2h
     nssa-gis train boats/ -o boats.safetensors --classes boat --gsd 0.3 \\
         --val-scenes harbour7 --steps 5000
+
+    On several GPUs, one process each, which share every batch (the -- keeps torchrun from reading --run):
+
+    \b
+    torchrun --nproc-per-node 4 -m -- nssa_gis_cli.main train vehicles.toml ...
     """
     folder = folder or Path("runs") / output.stem
     _check(output, folder, resume, overwrite, how)
     recipe = _recipe(data, data_root, classes, gsd, val_scenes, output.stem)
+    from nssa_gis.errors import UsageError
     from nssa_gis.model.config import named_config
+    from nssa_gis.runtime.package import load_package
+    from nssa_gis.train.distributed import joined
     from nssa_gis.train.packaging import package_of
     from nssa_gis.train.trainer import Trainer, TrainOptions
 
-    with contextlib.closing(_Report(progress, folder, anew=not resume)) as report:
-        trainer = Trainer(
-            recipe, named_config(f"nssa-{size}", len(recipe.classes)), TrainOptions(**how), folder, report
-        )
+    config = named_config(f"nssa-{size}", len(recipe.classes))
+    if trunk_weights and config.trunk != "resnet":
+        raise UsageError(f"--trunk-weights: the trunk of --size {size} is no ResNet; use --size paper")
+    start = load_package(init) if init and not resume else None
+    with contextlib.closing(_Report(progress, folder)) as report, joined(how["device"]) as ranks:
+        trainer = Trainer(recipe, config, TrainOptions(**how), folder, report, ranks)
         if resume:
             trainer.resume()
+            report.log.go_on(trainer.step)
         trainer.load()
-        if not resume:
+        if start:
+            trainer.start_from(start)
+        if trunk_weights and not resume:
+            trainer.start_trunk(trunk_weights)
+        if ranks.first and not resume:
             trainer.checkpoint.unlink(missing_ok=True)
         found = _run(trainer)
+    if not ranks.first:
+        return
     info = package_of(trainer, found, model_version, output)
     click.echo(f"wrote {output}: {info.name} {info.version}, default confidence {info.score_threshold:g}")
     for name, accuracy in found.items():
@@ -273,6 +311,8 @@ def _run(trainer: Trainer) -> dict[str, Accuracy]:
         with _signals_to(trainer):
             return trainer.run()
     except KeyboardInterrupt:
+        if not trainer.ranks.first:  # the first says it for all
+            raise click.exceptions.Exit(Interrupted.exit_code) from None
         kept = trainer.checkpoint.exists()
         hint = "the checkpoint is kept, go on with --resume" if kept else "nothing was finished"
         raise Interrupted(f"interrupted at step {trainer.step}: {trainer.folder}; {hint}") from None
@@ -302,23 +342,17 @@ def _signals_to(trainer: Trainer) -> Iterator[None]:
 
 
 class _Report:
-    """Events to the log file, and to the terminal as a line now and then or as JSON lines.
+    """Events to the log file, and to the terminal as a line now and then or as JSON lines."""
 
-    The log is opened with the first event: a run that is refused leaves nothing behind.
-    """
+    def __init__(self, mode: str, folder: Path) -> None:
+        from nssa_gis.train.log import LOG_NAME, TrainingLog
 
-    def __init__(self, mode: str, folder: Path, anew: bool) -> None:
         self.mode = ("bar" if sys.stderr.isatty() else "none") if mode == "auto" else mode
-        self.path, self.anew = folder / "log.jsonl", anew
-        self.log: IO[str] | None = None
+        self.log = TrainingLog(folder / LOG_NAME)
         self.shown = 0.0
 
     def __call__(self, event: dict[str, Any]) -> None:
-        if self.log is None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.log = open(self.path, "w" if self.anew else "a", encoding="utf-8")
-        line = json.dumps(event)
-        self.log.write(line + "\n")
+        line = self.log.write(event)
         if self.mode == "json":
             click.echo(line, err=True)
         elif event["event"] == "warning":
@@ -336,10 +370,11 @@ class _Report:
             )
         if event["event"] == "data":
             return "; ".join(f"{k}: {event[k]['images']} images, {event[k]['boxes']} boxes" for k in ("train", "val"))
+        if event["event"] == "init":
+            return f"starting from {event['model']}; new classes: {', '.join(event['new_classes']) or 'none'}"
         figures = event.get("all", {})
         return f"validation at step {event['step']}: AP50 {figures.get('ap50', float('nan')):.3f}"
 
     def close(self) -> None:
         """Close the log."""
-        if self.log is not None:
-            self.log.close()
+        self.log.close()

@@ -147,7 +147,8 @@ class CrossLayerChannelAttention(nn.Module):
             torch.cat([overlap_channels(t[part], r) for t, r in zip(thirds, self.ratios, strict=True)], 2)
             for part in range(3)
         )
-        logits = F.normalize(q, dim=-1) @ F.normalize(k, dim=-1).transpose(-1, -2)
+        # an eps of 1e-12 would be 0 in half precision, and an empty map 0 / 0
+        logits = F.normalize(q, dim=-1, eps=1e-6) @ F.normalize(k, dim=-1, eps=1e-6).transpose(-1, -2)
         b, h, t, _ = logits.shape
         logits = logits.reshape(b, self.heads, h // self.heads, t, t) + self.bias
         mixed = logits.softmax(-1).reshape(b, h, t, t).to(v.dtype) @ v

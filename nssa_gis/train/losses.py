@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -39,7 +39,10 @@ class Truth(NamedTuple):
 
 
 class Losses(NamedTuple):
-    """Scalars of one batch: ``total`` to differentiate; ``classes`` and ``boxes`` to report; ``positives``."""
+    """Scalars of one batch: ``total`` to differentiate; ``classes`` and ``boxes`` to report; ``positives``.
+
+    Where several processes share a batch these are the terms of one process; their sum is the loss of the batch.
+    """
 
     total: Tensor
     classes: Tensor
@@ -47,7 +50,14 @@ class Losses(NamedTuple):
     positives: int
 
 
-def detection_loss(model: Detector, out: Predictions, truth: Sequence[Truth], assign: Assigner, side: int) -> Losses:
+def detection_loss(
+    model: Detector,
+    out: Predictions,
+    truth: Sequence[Truth],
+    assign: Assigner,
+    side: int,
+    over_all: Callable[[Tensor], Tensor] | None = None,
+) -> Losses:
     """Soft-target BCE over all points plus DIoU and NWD over the positives, both divided by the sum of targets.
 
     Parameters
@@ -62,6 +72,8 @@ def detection_loss(model: Detector, out: Predictions, truth: Sequence[Truth], as
         Picks the positives.
     side : int
         Side of the crops in pixels.
+    over_all : callable, optional
+        Sums a number over the processes that share the batch: the divisor is that of the whole batch.
     """
     points, strides = model.points(side, side, out.logits.device)
     boxes = model.boxes(out, side, side)
@@ -79,9 +91,11 @@ def detection_loss(model: Detector, out: Predictions, truth: Sequence[Truth], as
         term = 0.5 * (1 - distance_iou(mine, wanted)) + 0.5 * (1 - wasserstein_similarity(mine, wanted))
         box_terms.append(term * found.quality)
         qualities.append(found.quality)
-    total = torch.cat(qualities).sum().clamp(min=1.0) if qualities else logits.new_tensor(1.0)
+    total = torch.cat(qualities).sum() if qualities else logits.new_zeros(())
+    total = (over_all(total) if over_all else total).clamp(min=1.0)
     classes = (F.binary_cross_entropy_with_logits(logits, target, reduction="none") * weight).sum() / total
-    box = torch.cat(box_terms).sum() / total if box_terms else logits.new_tensor(0.0)
+    # without positives the boxes still take part, with gradient 0: all processes must reduce the same gradients
+    box = (torch.cat(box_terms) if box_terms else boxes[:, :0]).sum() / total
     return Losses(classes + BOX_WEIGHT * box, classes.detach(), box.detach(), sum(map(len, qualities)))
 
 

@@ -53,12 +53,17 @@ def package_of(trainer: Trainer, found: dict[str, Accuracy], version: str, path:
         training_data=_sources(recipe),
         metrics={
             "val": {name: _figures(a) for name, a in found.items()},
-            "training": {"steps": trainer.step, "crops": trainer.step * trainer.options.batch},
+            "training": _history(trainer),
         },
         created=date.today().isoformat(),
     )
     save_package(path, trainer.average.model.state_dict(), info)
     return info
+
+
+def _history(trainer: Trainer) -> dict[str, Any]:
+    done = {"steps": trainer.step, "crops": trainer.step * trainer.options.batch}
+    return {**done, "started_from": trainer.started_from} if trainer.started_from else done
 
 
 def _overlap(longest: float) -> int:

@@ -4,31 +4,35 @@ from __future__ import annotations
 
 import json
 import math
-import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch.utils.data import DataLoader
+from torch.nn.parallel import DistributedDataParallel
 
 from nssa_gis.errors import NssaError
 from nssa_gis.evaluate.coco import Accuracy
 from nssa_gis.model.config import DetectorConfig
 from nssa_gis.model.detector import Detector
-from nssa_gis.runtime.torch_backend import choose_device, cpu_has_bf16
+from nssa_gis.model.resnet import ResNetTrunk, load_resnet
+from nssa_gis.runtime.package import ModelPackage
 from nssa_gis.train.assigner import ASSIGNERS
 from nssa_gis.train.checkpoint import load_checkpoint, optimizer_tensors, restore_optimizer, save_checkpoint
-from nssa_gis.train.composite import CompositeCrops, Labels
+from nssa_gis.train.composite import CompositeCrops
 from nssa_gis.train.datasets import LabelledImage, check_data, count, load_split
+from nssa_gis.train.distributed import ALONE, Ranks
 from nssa_gis.train.ema import MovingAverage
+from nssa_gis.train.loading import load_batches, shares
 from nssa_gis.train.losses import Truth, detection_loss
+from nssa_gis.train.optimisation import CLIP_NORM, autocast_type, learning_rate, parameter_groups
 from nssa_gis.train.paste import Paster, cut_out
 from nssa_gis.train.recipe import Recipe
+from nssa_gis.train.shared_norm import share_batch_norm
 from nssa_gis.train.validation import validate
+from nssa_gis.train.warm_start import take_weights
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ class TrainOptions:
         Seconds of training instead of steps, by the clock from step to step (waiting for crops and checkpoints
         included, validation not); the learning rate follows them, and time spent before a resume counts.
     batch, crop : int
-        Crops per step, and their side in pixels (a multiple of 64).
+        Crops per step, of all processes together, and their side in pixels (a multiple of 64).
     learning_rate : float
         For a batch of 16; scaled with the square root of the batch.
     weight_decay : float
@@ -53,7 +57,7 @@ class TrainOptions:
     seed : int
         Of weights and data.
     workers : int
-        Processes that prepare crops.
+        Processes that prepare crops, for each that trains.
     checkpoint_every, validate_every : float
         Seconds between checkpoints, and between validations (0: only at the end).
     device : str
@@ -91,7 +95,14 @@ class Trainer:
     folder : Path
         Where ``checkpoint.safetensors`` and ``log.jsonl`` go.
     report : callable
-        Takes a dict per event (``data``, ``warning``, ``step``, ``validate``).
+        Takes a dict per event (``init``, ``data``, ``warning``, ``step``, ``validate``).
+    ranks : Ranks
+        The processes that train together; the first alone reports, validates and writes.
+
+    Raises
+    ------
+    UsageError
+        The batch or the device cannot be shared.
     """
 
     def __init__(
@@ -101,20 +112,28 @@ class Trainer:
         options: TrainOptions,
         folder: Path,
         report: Callable[[dict[str, Any]], None],
+        ranks: Ranks = ALONE,
     ) -> None:
         if options.threads:
             torch.set_num_threads(options.threads)
-        self.recipe, self.options, self.folder, self.report = recipe, options, folder, report
-        self.device = choose_device(options.device)
+        ranks.share(options.batch)
+        self.recipe, self.options, self.folder, self.ranks = recipe, options, folder, ranks
+        self.report = report if ranks.first else lambda event: None
+        self.device = ranks.device(options.device)
         torch.manual_seed(options.seed)
         self.model = Detector(config).to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = MovingAverage(self.model)
         self.assign = ASSIGNERS[options.assigner]()
-        self.autocast = _autocast_type(self.device)
+        if ranks.count > 1:
+            share_batch_norm(self.model)
+        self.forward: torch.nn.Module = self.model
+        self.autocast = autocast_type(self.device)
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.autocast is torch.float16)
         self.optimizer = torch.optim.AdamW(
-            _parameter_groups(self.model, options.weight_decay), lr=options.learning_rate, foreach=True
+            parameter_groups(self.model, options.weight_decay), lr=options.learning_rate, foreach=True
         )
         self.step, self.elapsed = 0, 0.0
+        self.started_from = ""
         self.train_images: list[list[LabelledImage]] = []
         self.val_images: list[list[LabelledImage]] = []
         self._in_step = self._stopping = False
@@ -131,8 +150,31 @@ class Trainer:
             return self.step / self.options.steps
         return self.elapsed / (self.options.time_budget or 1.0)
 
+    def start_from(self, package: ModelPackage) -> None:
+        """Take the weights of a package whose network is the same; classes that it does not know start anew.
+
+        Raises
+        ------
+        NssaError
+            Its network is another one.
+        """
+        new = take_weights(self.model, tuple(self.recipe.classes), package)
+        self.average.model.load_state_dict(self.model.state_dict())
+        self.started_from = f"{package.info.name} {package.info.version}"
+        self.report({"event": "init", "model": self.started_from, "new_classes": new})
+
+    def start_trunk(self, path: Path) -> None:
+        """Take the weights of a ResNet of torchvision's or timm's names (:func:`nssa_gis.model.resnet.load_resnet`)."""
+        assert isinstance(self.model.trunk, ResNetTrunk)
+        load_resnet(self.model.trunk, path)
+        self.average.model.load_state_dict(self.model.state_dict())
+        self.started_from = path.name
+        self.report({"event": "init", "model": self.started_from, "new_classes": list(self.recipe.classes)})
+
     def resume(self) -> None:
         """Go on from the checkpoint: weights, EMA, optimiser, position in the data.
+
+        How many processes share the batch may change.
 
         Raises
         ------
@@ -152,8 +194,10 @@ class Trainer:
         self.model.load_state_dict(parts["model"])
         self.average.model.load_state_dict(parts["ema"])
         restore_optimizer(self.optimizer, parts.get("optimizer", {}))  # none yet at step 0
+        self.scaler.load_state_dict(progress.get("scaler", {}) or self.scaler.state_dict())
         self.step, self.elapsed = progress["step"], progress["elapsed"]
         self.average.updates = progress["updates"]
+        self.started_from = progress.get("started_from", "")
 
     def load(self) -> None:
         """Load and check the data; :meth:`run` does it if it was not done.
@@ -170,6 +214,8 @@ class Trainer:
     def stop(self) -> None:
         """End the run, for a signal handler: after the present step, or at once if none is under way.
 
+        Several processes all end after the same step, the next one that they agree on.
+
         Raises
         ------
         KeyboardInterrupt
@@ -185,7 +231,7 @@ class Trainer:
         Returns
         -------
         dict of str to Accuracy
-            Per source, and ``all``.
+            Per source, and ``all``; of several processes the first alone validates, the others get none.
 
         Raises
         ------
@@ -211,35 +257,69 @@ class Trainer:
             if not self._in_step:
                 self.save()
             raise
-        return self._validate()
+        return self._validate() if self.ranks.first else {}
 
     def _train(self, crops: CompositeCrops) -> None:
         """Step after step until the run is done."""
         self.model.train()
+        if self.ranks.count > 1:
+            self.forward = DistributedDataParallel(
+                self.model,
+                device_ids=[self.device] if self.device.type == "cuda" else None,
+                static_graph=True,  # always the same parameters: a level without a head leaves some unused
+            )
+        # of several processes none may leave the others alone between two steps
+        together = self._in_step = self.ranks.count > 1
         mark = last_save = last_look = time.monotonic()
         for images, truth in self._batches(crops):
             self._in_step = True
             losses = self._train_step(images, truth)
-            self._in_step = False
             now = time.monotonic()
             self.elapsed += now - mark
             mark = now
+            stopping = self._agree()
+            self._in_step = together
             self.report({"event": "step", "step": self.step, "elapsed": self.elapsed, **losses})
-            if self._stopping:
-                raise KeyboardInterrupt
+            if stopping:
+                self._stop_together()
             if now - last_save > self.options.checkpoint_every:
                 self.save()
                 last_save = now
-            if self.options.validate_every and now - last_look > self.options.validate_every:
+            if self.ranks.first and self.options.validate_every and now - last_look > self.options.validate_every:
                 started = time.monotonic()
-                self._validate(limit=40)
+                self._look()
                 last_look = time.monotonic()
                 mark += last_look - started
             if self.progress >= 1:
                 break
+        self._in_step = False
+
+    def _agree(self) -> bool:
+        """Share the clock of the first process, and tell whether any was to stop: all do the same next."""
+        self.elapsed, told = self._sum([self.elapsed if self.ranks.first else 0.0, float(self._stopping)])
+        return told > 0
+
+    def _stop_together(self) -> None:
+        if self.ranks.count > 1:
+            self.save()
+            self.ranks.wait()  # torchrun ends the others when one has ended: the file must be there by then
+        raise KeyboardInterrupt
+
+    def _look(self) -> None:
+        """Validate on few images; an interrupt cuts it short."""
+        together, self._in_step = self._in_step, False
+        try:
+            self._validate(limit=40)
+        except KeyboardInterrupt:
+            if not together:
+                raise
+            self._stopping = True  # the others wait in the next step, and learn of it there
+        self._in_step = together
 
     def save(self) -> None:
-        """Write the checkpoint."""
+        """Write the checkpoint; of several processes the first does."""
+        if not self.ranks.first:
+            return
         parts = {
             "model": self.model.state_dict(),
             "ema": self.average.model.state_dict(),
@@ -249,6 +329,8 @@ class Trainer:
             "step": self.step,
             "elapsed": self.elapsed,
             "updates": self.average.updates,
+            "scaler": self.scaler.state_dict(),
+            "started_from": self.started_from,
             "network": self.model.config.to_dict(),
             "options": asdict(self.options),
             "setting": self._setting(),
@@ -291,79 +373,41 @@ class Trainer:
 
     def _batches(self, crops: CompositeCrops) -> Iterator[tuple[torch.Tensor, list[Truth]]]:
         """Batches from where the run stands: crop number i is the same in every run of one seed."""
-        first, size = self.step * self.options.batch, self.options.batch
-        total = (self.options.steps or 10_000_000) * size
-        loader: DataLoader[Any] = DataLoader(
-            crops,  # type: ignore[arg-type]
-            batch_size=size,
-            sampler=range(first, total),
-            num_workers=self.options.workers,
-            collate_fn=_collate,
-            worker_init_fn=_ignore_signals,
-            prefetch_factor=4 if self.options.workers else None,
-        )
-        for pixels, labels in loader:
-            images = pixels.to(self.device).float().div_(255).contiguous(memory_format=torch.channels_last)
-            yield images, [Truth(*(t.to(self.device) for t in truth)) for truth in labels]
+        numbers = shares(self.step, self.options.steps or 10_000_000, self.options.batch, self.ranks)
+        return load_batches(crops, numbers, self.options.workers, self.device)
 
     def _train_step(self, images: torch.Tensor, truth: list[Truth]) -> dict[str, float]:
-        rate = self._learning_rate()
+        rate = learning_rate(self.options.learning_rate, self.options.batch, self.progress)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         with torch.autocast(self.device.type, self.autocast, enabled=self.autocast is not None):
-            out = self.model(images)
-        losses = detection_loss(self.model, out, truth, self.assign, images.shape[-1])
-        if not torch.isfinite(losses.total):
+            out = self.forward(images)
+        losses = detection_loss(self.model, out, truth, self.assign, images.shape[-1], self.ranks.sum)
+        figures = torch.stack((losses.total.detach(), losses.classes, losses.boxes)).tolist()
+        total, classes, boxes, positives = self._sum([*figures, losses.positives])
+        if not math.isfinite(total):
             raise NssaError(f"the loss is not finite at step {self.step}; lower --learning-rate")
         self.optimizer.zero_grad(set_to_none=True)
-        losses.total.backward()
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), 10.0)
-        self.optimizer.step()
+        # the average that DistributedDataParallel takes over the processes has to be a sum
+        self.scaler.scale(losses.total * self.ranks.count).backward()
+        self.scaler.unscale_(self.optimizer)
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), CLIP_NORM)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
         self.average.update(self.model)
         self.step += 1
         return {
-            "loss": losses.total.item(),
-            "classes": losses.classes.item(),
-            "boxes": losses.boxes.item(),
-            "positives": losses.positives,
+            "loss": total,
+            "classes": classes,
+            "boxes": boxes,
+            "positives": int(positives),
             "norm": norm.item(),
             "rate": rate,
         }
 
-    def _learning_rate(self) -> float:
-        """3 % linear warm-up, then cosine down to 2 %."""
-        peak = self.options.learning_rate * math.sqrt(self.options.batch / 16)
-        done = min(1.0, self.progress)
-        if done < 0.03:
-            # a time budget starts at 0 elapsed: never quite zero
-            return peak * max(done / 0.03, 0.01)
-        return peak * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * (done - 0.03) / 0.97)))
-
-
-def _ignore_signals(worker: int) -> None:
-    """Leave Ctrl-C and SIGTERM, which a terminal sends to the whole group, to the parent; it ends the workers."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
-
-
-def _collate(items: list[tuple[np.ndarray, Labels]]) -> tuple[torch.Tensor, list[tuple[torch.Tensor, ...]]]:
-    pixels = torch.from_numpy(np.stack([p for p, _ in items]))
-    truth = [
-        tuple(torch.from_numpy(np.ascontiguousarray(a)) for a in (t.boxes, t.labels, t.ignore, t.ignore_class))
-        for _, t in items
-    ]
-    return pixels, truth
-
-
-def _autocast_type(device: torch.device) -> torch.dtype | None:
-    """bf16 on CPUs that compute in it and on CUDA; float32 elsewhere."""
-    if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else None
-    return torch.bfloat16 if device.type == "cpu" and cpu_has_bf16() else None
-
-
-def _parameter_groups(model: torch.nn.Module, decay: float) -> list[dict[str, Any]]:
-    """Weight decay on convolution kernels only: never on norms, biases and activation parameters."""
-    heavy = [p for p in model.parameters() if p.ndim == 4]
-    light = [p for p in model.parameters() if p.ndim != 4]
-    return [{"params": heavy, "weight_decay": decay}, {"params": light, "weight_decay": 0.0}]
+    def _sum(self, values: list[float]) -> list[float]:
+        """Sum numbers over the processes."""
+        if self.ranks.count == 1:
+            return values
+        summed: list[float] = self.ranks.sum(torch.tensor(values, dtype=torch.float64, device=self.device)).tolist()
+        return summed

@@ -48,3 +48,9 @@ def write_source(folder, images=4, size=96, scenes=("a", "b"), seed=0, **fields)
 @pytest.fixture
 def coco_folder(tmp_path):
     return write_source(tmp_path / "toy")
+
+
+@pytest.fixture(scope="module")
+def kept_folder(tmp_path_factory):
+    """The same for all tests of a file."""
+    return write_source(tmp_path_factory.mktemp("kept") / "toy")

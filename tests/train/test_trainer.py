@@ -1,4 +1,5 @@
 import json
+import math
 import os
 import signal
 import subprocess
@@ -13,16 +14,18 @@ from nssa_gis.model.config import named_config
 from nssa_gis.model.detector import Detector
 from nssa_gis.train.checkpoint import load_checkpoint, save_checkpoint
 from nssa_gis.train.ema import MovingAverage
+from nssa_gis.train.log import read_log
+from nssa_gis.train.optimisation import autocast_type, learning_rate
 from nssa_gis.train.packaging import _overlap
 from nssa_gis.train.recipe import recipe_of_folders
 from nssa_gis.train.trainer import Trainer, TrainOptions
 
 
-def trainer(folder, run, steps=6, events=None, **kw):
+def trainer(folder, run, steps=6, events=None, size="nssa-n", **kw):
     recipe = recipe_of_folders([folder], ["vehicle=car"], 0.25, ["b"], "toy")
     options = TrainOptions(steps=steps, batch=2, crop=64, workers=0, seed=3, **kw)
     report = events.append if events is not None else (lambda event: None)
-    return Trainer(recipe, named_config("nssa-n", 1), options, run, report)
+    return Trainer(recipe, named_config(size, 1), options, run, report)
 
 
 def test_loss_falls_and_validation_reports_every_source(coco_folder, tmp_path):
@@ -150,31 +153,81 @@ def test_moving_average_carries_buffers():
     assert dict(average.model.named_buffers())["trunk.stem.1.num_batches_tracked"] == 1
 
 
+def test_fp16_scales_the_loss_and_keeps_the_scale_in_the_checkpoint(coco_folder, tmp_path, monkeypatch):
+    """What an older GPU does, on the CPU: a step that overflows is left out, and halves the scale."""
+    monkeypatch.setattr("nssa_gis.train.trainer.autocast_type", lambda device: torch.float16)
+    events = []
+    one = trainer(coco_folder, tmp_path / "run", steps=3, events=events, size="nssa-n-plain")
+    one.scaler.load_state_dict({**one.scaler.state_dict(), "scale": 2.0**40})
+    before = {k: v.clone() for k, v in one.model.named_parameters()}
+    one._validate = lambda limit=None: {}
+    step, moved = one._train_step, []
+
+    def watch(*args):
+        figures = step(*args)
+        moved.append(any(not torch.equal(v, before[k]) for k, v in one.model.named_parameters()))
+        if one.step == 1:
+            one.scaler.update(2.0**8)
+        return figures
+
+    one._train_step = watch
+    one.run()
+    assert moved == [False, True, True]
+    steps = [e for e in events if e["event"] == "step"]
+    assert not math.isfinite(steps[0]["norm"]) and math.isfinite(steps[1]["norm"])
+    assert 0.1 < steps[1]["norm"] < 100  # unscaled before it is clipped
+    again = trainer(coco_folder, tmp_path / "run", size="nssa-n-plain")
+    again.resume()
+    assert again.scaler.get_scale() == one.scaler.get_scale() == 2.0**8
+
+
+def test_precision_goes_by_the_device(monkeypatch):
+    cuda = torch.device("cuda")
+    for native, expected in ((True, torch.bfloat16), (False, torch.float16)):
+        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True, n=native: n)
+        assert autocast_type(cuda) is expected
+    assert autocast_type(torch.device("mps")) is None
+    assert autocast_type(torch.device("cpu")) in (torch.bfloat16, None)
+
+
+def test_learning_rate_warms_up_and_falls_as_a_cosine():
+    rates = [learning_rate(2e-3, 64, done) for done in (0.0, 0.015, 0.03, 0.515, 1.0, 1.2)]
+    assert rates == pytest.approx([4e-5, 2e-3, 4e-3, 4e-3 * 0.51, 8e-5, 8e-5])
+
+
 SCRIPT = """
 import sys
 from nssa_gis_cli.main import run
-run(["train", sys.argv[1], "-o", sys.argv[2], "--classes", "vehicle=car", "--val-scenes", "b", "--size", "n", "--steps",
-     "60", "--batch", "2", "--crop", "64", "--run", sys.argv[3], "--checkpoint-every", "0.1s", "--progress", "json",
-     *sys.argv[4:]])
+run(["train", sys.argv[1], "-o", sys.argv[2], "--classes", "vehicle=car", "--val-scenes", "b", "--size", "n-plain",
+     "--steps", "20", "--batch", "2", "--crop", "64", "--run", sys.argv[3], "--checkpoint-every", "0.1s",
+     "--progress", "json", *sys.argv[4:]])
 """
 
 
-def test_killed_training_resumes_from_the_command_line(coco_folder, tmp_path):
+def test_killed_training_resumes_to_the_same_losses(coco_folder, tmp_path):
+    """As the user does it: SIGKILL, then the same command with --resume; the log is that of a run left alone."""
+    whole = tmp_path / "whole"
+    args = [coco_folder, "-o", tmp_path / "w.safetensors", "--run", whole, "--classes", "vehicle=car"]
+    args += ["--size", "n-plain"]
+    torch.set_num_threads(1)
+    assert cli(*args, "--val-scenes", "b", "--steps", 20, "--batch", 2, "--crop", 64, "--workers", 0) == 0
     model, folder = tmp_path / "m.safetensors", tmp_path / "run"
     command = [sys.executable, "-c", SCRIPT, coco_folder, model, folder]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     for line in process.stderr:
         event = json.loads(line)
-        if event["event"] == "step" and event["step"] >= 10:
+        if event["event"] == "step" and event["step"] >= 8:
             os.kill(process.pid, signal.SIGKILL)
             break
     process.wait()
     assert not model.exists()
     done = subprocess.run([*command, "--resume"], stderr=subprocess.PIPE, text=True, check=True)
     events = [json.loads(line) for line in done.stderr.splitlines()]
-    steps = [e["step"] for e in events if e["event"] == "step"]
-    assert steps[0] > 3
-    assert steps[-1] == 60
+    assert next(e["step"] for e in events if e["event"] == "step") > 3
+    expected, got = ([e for e in read_log(run / "log.jsonl") if e["event"] == "step"] for run in (whole, folder))
+    assert [e["step"] for e in got] == [e["step"] for e in expected] == [*range(1, 21)]
+    for name in ("loss", "norm", "rate"):
+        assert [e[name] for e in got] == pytest.approx([e[name] for e in expected], rel=1e-3), name
     assert model.exists()
     from nssa_gis.runtime.package import load_package
 

@@ -1,0 +1,67 @@
+"""Batches of crops, each process its share."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader
+
+from nssa_gis.train.composite import CompositeCrops, Labels
+from nssa_gis.train.distributed import Ranks
+from nssa_gis.train.losses import Truth
+
+
+def shares(first: int, last: int, batch: int, ranks: Ranks) -> Iterator[range]:
+    """Crop numbers of this process, step by step: those of a step are the same however many processes share them."""
+    size = ranks.share(batch)
+    for step in range(first, last):
+        start = step * batch + ranks.number * size
+        yield range(start, start + size)
+
+
+def load_batches(
+    crops: CompositeCrops, numbers: Iterator[range], workers: int, device: torch.device
+) -> Iterator[tuple[torch.Tensor, list[Truth]]]:
+    """Images ``(B, 3, H, W)`` float32, 0 to 1, and their labels, on the device.
+
+    Parameters
+    ----------
+    crops : CompositeCrops
+        Where from.
+    numbers : iterator of range
+        Which crops, batch by batch.
+    workers : int
+        Processes that prepare them; 0 does it here.
+    device : torch.device
+        Where to.
+    """
+    loader: DataLoader[Any] = DataLoader(
+        crops,  # type: ignore[arg-type]
+        batch_sampler=numbers,  # type: ignore[arg-type]
+        num_workers=workers,
+        collate_fn=_collate,
+        worker_init_fn=_ignore_signals,
+        prefetch_factor=4 if workers else None,
+    )
+    for pixels, labels in loader:
+        images = pixels.to(device).float().div_(255).contiguous(memory_format=torch.channels_last)
+        yield images, [Truth(*(t.to(device) for t in truth)) for truth in labels]
+
+
+def _ignore_signals(worker: int) -> None:
+    """Leave Ctrl-C and SIGTERM, which a terminal sends to the whole group, to the parent; it ends the workers."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _collate(items: list[tuple[np.ndarray, Labels]]) -> tuple[torch.Tensor, list[tuple[torch.Tensor, ...]]]:
+    pixels = torch.from_numpy(np.stack([p for p, _ in items]))
+    truth = [
+        tuple(torch.from_numpy(np.ascontiguousarray(a)) for a in (t.boxes, t.labels, t.ignore, t.ignore_class))
+        for _, t in items
+    ]
+    return pixels, truth

@@ -1,0 +1,92 @@
+"""The log of a training, ``log.jsonl``: one JSON object per event; tables and curves are made of it."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from pathlib import Path
+from typing import IO, Any
+
+from nssa_gis.errors import NssaError
+
+#: Name of the log in a run folder.
+LOG_NAME = "log.jsonl"
+
+
+class TrainingLog:
+    """Writes events; the file is opened with the first one, so a run that is refused leaves nothing behind.
+
+    Every line is on its way to the disk before the next step begins: a checkpoint never knows more than the log.
+
+    Parameters
+    ----------
+    path : Path
+        The file; an existing one is replaced unless :meth:`go_on` was called.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._step: int | None = None
+        self._handle: IO[str] | None = None
+
+    def go_on(self, step: int) -> None:
+        """Keep what the file says up to a step; what a killed run did after its checkpoint is done again."""
+        self._step = step
+
+    def write(self, event: dict[str, Any]) -> str:
+        """Append an event and give its line; numbers that JSON does not know become null."""
+        if self._handle is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            if self._step is not None and self.path.is_file():
+                _cut(self.path, self._step)
+            mode = "w" if self._step is None else "a"
+            self._handle = open(self.path, mode, encoding="utf-8", buffering=1)  # 1: line by line
+        line = json.dumps(_plain(event), allow_nan=False)
+        self._handle.write(line + "\n")
+        return line
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._handle is not None:
+            self._handle.close()
+
+
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """Read the events of a log, whose last line may be torn by a kill.
+
+    Raises
+    ------
+    NssaError
+        Unreadable, or not a training log.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise NssaError(f"{path}: no readable training log ({getattr(error, 'strerror', None) or error})") from None
+    events = []
+    for number, line in enumerate(lines, 1):
+        try:
+            event = json.loads(line)
+            if not isinstance(event, dict) or "event" not in event:
+                raise ValueError("not an event")
+        except (ValueError, RecursionError):
+            if number == len(lines):
+                break
+            raise NssaError(f"{path}: line {number} is not of a training log; give a run folder or its log") from None
+        events.append(event)
+    return events
+
+
+def _cut(path: Path, step: int) -> None:
+    """Drop the events after a step, atomically."""
+    kept = [event for event in read_log(path) if event.get("step", 0) <= step]
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text("".join(json.dumps(_plain(event)) + "\n" for event in kept), encoding="utf-8")
+    os.replace(partial, path)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value

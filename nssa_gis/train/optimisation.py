@@ -1,0 +1,47 @@
+"""What turns gradients into steps: learning rate, parameter groups, precision."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+
+from nssa_gis.runtime.torch_backend import cpu_has_bf16
+
+#: Gradients are clipped to this norm.
+CLIP_NORM = 10.0
+
+
+def learning_rate(base: float, batch: int, done: float) -> float:
+    """3 % linear warm-up, then cosine down to 2 %.
+
+    Parameters
+    ----------
+    base : float
+        Peak rate for a batch of 16; scaled with the square root of the batch.
+    batch : int
+        Crops per step, of all processes together.
+    done : float
+        Share of the run that is done, 0 to 1.
+    """
+    peak, done = base * math.sqrt(batch / 16), min(1.0, done)
+    if done < 0.03:
+        # a time budget starts at 0 elapsed: never quite zero
+        return peak * max(done / 0.03, 0.01)
+    return peak * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * (done - 0.03) / 0.97)))
+
+
+def parameter_groups(model: torch.nn.Module, decay: float) -> list[dict[str, Any]]:
+    """Weight decay on convolution kernels only: never on norms, biases and activation parameters."""
+    heavy = [p for p in model.parameters() if p.ndim == 4]
+    light = [p for p in model.parameters() if p.ndim != 4]
+    return [{"params": heavy, "weight_decay": decay}, {"params": light, "weight_decay": 0.0}]
+
+
+def autocast_type(device: torch.device) -> torch.dtype | None:
+    """bf16 on CPUs and GPUs that compute in it, fp16 (with loss scaling) on older GPUs; float32 elsewhere."""
+    if device.type == "cuda":
+        # an emulated bf16 is slower than float32
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+    return torch.bfloat16 if device.type == "cpu" and cpu_has_bf16() else None

@@ -1,0 +1,59 @@
+"""Starting a training from the weights of a package."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+
+import torch
+
+from nssa_gis.errors import NssaError
+from nssa_gis.model.detector import Detector
+from nssa_gis.runtime.package import ModelPackage
+from nssa_gis.runtime.torch_backend import build_detector
+
+
+@torch.no_grad()
+def take_weights(model: Detector, classes: tuple[str, ...], package: ModelPackage) -> list[str]:
+    """Copy the weights of a package into a network of the same shape.
+
+    In the last layer of each class branch a class of the package is found by its name; the others stay as they are.
+
+    Parameters
+    ----------
+    model : Detector
+        Changed in place.
+    classes : tuple of str
+        Its classes, in order.
+    package : ModelPackage
+        Where from.
+
+    Returns
+    -------
+    list of str
+        Classes that the package does not know.
+
+    Raises
+    ------
+    NssaError
+        The networks differ in more than the classes, or the package does not fit this version.
+    """
+    source, known = build_detector(package), package.info.classes
+    theirs = replace(source.config, name=model.config.name, classes=model.config.classes)
+    if theirs != model.config:
+        mine = asdict(model.config)
+        differing = [k for k, v in asdict(theirs).items() if v != mine[k]]
+        raise NssaError(
+            f"{package.path}: its network {source.config.name} is not the {model.config.name} asked for "
+            f"({', '.join(differing)} differ); give the same --size or leave --init out"
+        )
+    state, fresh = source.state_dict(), model.state_dict()
+    for stride, head in model.heads.items():
+        for kind in ("weight", "bias"):
+            key = f"heads.{stride}.classify.{len(head.classify) - 1}.{kind}"  # type: ignore[arg-type]
+            rows = fresh[key].to(state[key].device, copy=True)
+            for i, name in enumerate(classes):
+                if name in known:
+                    rows[i] = state[key][known.index(name)]
+            state[key] = rows
+    model.load_state_dict(state)
+    return [name for name in classes if name not in known]
