@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint bench picture clean
+.PHONY: demo test lint bench picture plugin test-qgis install-qgis clean
 
 # below 2.14 plain pip can take a small CPU build of torch where one is at hand; see README for CUDA
 $(STAMP): pyproject.toml
@@ -31,6 +31,24 @@ bench: $(STAMP)
 
 picture: demo
 	$(BIN)/python docs/picture.py
+
+# The QGIS plugin as a zip to install by hand or to upload.
+plugin: $(STAMP)
+	$(BIN)/python qgis_plugin/generate_options.py
+	$(BIN)/python qgis_plugin/build_zip.py
+
+# Needs a QGIS whose Python is QGIS_PYTHON (make install-qgis on Debian and Ubuntu, as root); left out without one.
+QGIS_PYTHON ?= /usr/bin/python3
+test-qgis: $(STAMP)
+	@if $(QGIS_PYTHON) -c "import qgis.core, pytest" 2>/dev/null; then \
+	  QT_QPA_PLATFORM=offscreen NSSA_GIS=$(abspath $(BIN)/nssa-gis) \
+	  $(QGIS_PYTHON) -m pytest -q -p no:cacheprovider qgis_plugin/tests; \
+	else echo "test-qgis: left out, $(QGIS_PYTHON) has no QGIS with pytest (make install-qgis)"; fi
+
+install-qgis:
+	apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+	  qgis python3-qgis xvfb xauth openbox imagemagick xdotool python3-pytest
 
 clean:
 	rm -rf $(VENV) demo_output runs
