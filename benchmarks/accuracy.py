@@ -66,7 +66,8 @@ def main() -> None:
         images = [i for i in images if not (i.unlabelled.any() or len(i.ignore))][:: 10 if args.quick else 1]
         false, area = false_boxes(model, images, package.info.gsd, package.info.nms_iou, threshold)
         print(
-            f"{images[0].source}, {len(images)} images without vehicles: {false} boxes on {area:.2f} km2, {false / area:.0f} per km2"
+            f"{images[0].source}, {len(images)} images without vehicles: {false} boxes on {area:.2f} km2, "
+            f"{false / area:.0f} per km2"
         )
         sizes[f"false boxes per km2, {images[0].source}"] = round(false / area, 1)
     if args.json:

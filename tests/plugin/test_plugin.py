@@ -172,7 +172,8 @@ def test_progress_and_result(engine, tmp_path):
     ("body", "message"),
     [
         (
-            'import sys; print(\'{"event": "error", "message": "no such scene", "exit_code": 1}\', file=sys.stderr); sys.exit(1)',
+            'import sys; print(\'{"event": "error", "message": "no such scene", "exit_code": 1}\', file=sys.stderr); '
+            "sys.exit(1)",
             "no such scene",
         ),
         (
@@ -303,7 +304,7 @@ def test_an_unsuitable_python_is_told(stand_ins, tmp_path):
     with pytest.raises(installation.EngineError, match=r"is Python 3\.8; the engine needs 3\.10 to 3\.13"):
         installation.python_version(old, Feedback())
     bare = program(tmp_path, "raise ModuleNotFoundError('ensurepip')")
-    with pytest.raises(installation.EngineError, match="cannot make an environment.*ensurepip"):
+    with pytest.raises(installation.EngineError, match=r"cannot make an environment.*ensurepip"):
         installation.python_version(bare, Feedback())
 
 
