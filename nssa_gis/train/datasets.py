@@ -106,7 +106,8 @@ def load_split(recipe: Recipe, split: str) -> list[list[LabelledImage]]:
     recipe : Recipe
         The sources.
     split : {"train", "val"}
-        Scenes in ``val_scenes`` are val, all others train (if the source's weight is above 0).
+        Scenes in ``val_scenes`` are val; all that no source of the same folder holds out are train (if the source's
+        weight is above 0).
 
     Returns
     -------
@@ -135,10 +136,13 @@ def _select(source: Source, recipe: Recipe, split: str) -> list[LabelledImage]:
     table = _table(source)
     classes = [_class_index(recipe.classes, name) for name in table.categories]
     index = np.array([-1 if k is None else k for k in classes], np.int64)
+    # a scene held out by one source of a folder teaches nothing through another source of the same folder
+    all_held_out = {scene for s in recipe.sources if s.path == source.path for scene in s.val_scenes}
     images = []
     for entry in table.entries:
-        held_out = entry.scene in source.val_scenes
-        if held_out != (split == "val") or (split == "train" and source.weight == 0):
+        if split == "train" and (source.weight == 0 or entry.scene in all_held_out):
+            continue
+        if split == "val" and entry.scene not in source.val_scenes:
             continue
         if _matches(entry.facts, source.only):
             images.append(_labelled(source, recipe, entry, index))

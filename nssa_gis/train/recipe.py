@@ -104,16 +104,15 @@ def load_recipe(path: Path, roots: Sequence[Path]) -> Recipe:
     for number, entry in enumerate(values["source"], 1):
         _check(path, f"source {number}", entry, _SOURCE_KEYS, ("path",))
         found = next((r / entry["path"] for r in places if (r / entry["path"]).is_dir()), None)
+        rest = {k: v for k, v in entry.items() if k not in ("path", "optional", "val_scenes")}
+        if found is not None and "annotations" in rest:
+            # suggested labels lie where they were written, not among the source's own files
+            there = (p / rest["annotations"] for p in (found, *places))
+            labels = next(filter(Path.exists, there), None)
+            if labels is None and entry.get("optional"):
+                continue
+            rest["annotations"] = str(labels or rest["annotations"])
         if found is not None:
-            rest = {k: v for k, v in entry.items() if k not in ("path", "optional", "val_scenes")}
-            if "annotations" in rest:  # suggested labels lie where they were written, not among the source's own files
-                places_of = (found, *places)
-                rest["annotations"] = str(
-                    next(
-                        (p / rest["annotations"] for p in places_of if (p / rest["annotations"]).exists()),
-                        rest["annotations"],
-                    )
-                )
             sources.append(Source(found, val_scenes=tuple(entry.get("val_scenes", ())), **rest))
         elif not entry.get("optional"):
             raise NssaError(

@@ -180,3 +180,24 @@ def test_default_recipe_splits_the_real_data_by_scene():
     assert [len(s) for s in train] == [25, 0]
     assert [len(s) for s in val] == [20, 41]
     assert {i.scene for s in train for i in s}.isdisjoint({i.scene for s in val for i in s})
+
+
+def test_a_held_out_scene_teaches_nothing_through_a_second_source_of_its_folder(coco_folder):
+    recipe = load_recipe_text(
+        coco_folder.parent,
+        """
+[[source]]
+path = "toy"
+val_scenes = ["a"]
+[[source]]
+path = "toy"
+annotations = "instances.json"
+[[source]]
+path = "toy"
+annotations = "suggested.json"
+optional = true
+""",
+    )
+    assert len(recipe.sources) == 2  # suggestions that were not made are left out
+    assert [[i.scene for i in s] for s in load_split(recipe, "train")] == [["b", "b"], ["b", "b"]]
+    assert [[i.scene for i in s] for s in load_split(recipe, "val")] == [["a", "a"], []]
