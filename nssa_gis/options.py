@@ -162,6 +162,12 @@ class DetectOptions(BaseModel):
         description="How detections of neighbouring tiles become one; all but seam are for comparison.",
         json_schema_extra=_about("Tiling", "result", advanced=True),
     )
+    tta: Literal["none", "flip", "rot", "scale"] = Field(
+        default="none",
+        description="Test-time augmentation: look at every tile mirrored (flip, 4 views), turned (rot, 4 views) or "
+        "resized (scale, 3 views) and average; as many times slower.",
+        json_schema_extra=_about("Model", "result", advanced=True),
+    )
     device: str = Field(
         default="auto",
         pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$",

@@ -32,6 +32,7 @@ from nssa_gis.raster.reader import TileBatch, TileReader
 from nssa_gis.raster.scene import Scene, open_scene
 from nssa_gis.runtime.backend import Backend, create_backend
 from nssa_gis.runtime.package import ModelPackage, load_package
+from nssa_gis.runtime.views import with_views
 from nssa_gis.seams.merge import SeamMerger
 from nssa_gis.vector.schema import LayerInfo, records
 from nssa_gis.vector.writers import LayerWriter, check_output, open_writer, output_files
@@ -205,6 +206,7 @@ class _Run:
             backend = backend or create_backend(
                 self.package, self.options.device, self.options.backend, self.options.threads
             )
+            backend = with_views(backend, self.options.tta)
             if journal is None:
                 journal = Journal.create(path, mark, {**info, "backend": backend.description})
             elif info.get("backend") != backend.description:

@@ -24,6 +24,7 @@ GERMAN = {
     "Bands for red, green, blue, such as 4,3,2": "Kanäle für Rot, Grün, Blau, etwa 4,3,2",
     "Tile size": "Kachelgröße",
     "Overlap of tiles": "Überlappung der Kacheln",
+    "Test-time augmentation: average over mirrored, turned or resized views": "Mehrfach hinsehen (TTA): Mittel über gespiegelte, gedrehte oder skalierte Ansichten",
     "How detections of neighbouring tiles become one": "Wie Funde benachbarter Kacheln vereint werden",
     "Device (auto, cpu, cuda, cuda:1, mps)": "Gerät (auto, cpu, cuda, cuda:1, mps)",
     "Backend": "Rechenbibliothek",

@@ -8,15 +8,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from nssa_gis.consensus import consensus
 from nssa_gis.detections import Detections
 from nssa_gis.model.detector import Detector
 from nssa_gis.train.datasets import LabelledImage, image_size
 from nssa_gis.train.validation import detect_image
 
-#: Detections of two views with at least this IoU are of one object.
-_SAME = 0.5
 #: Lower scores are not looked at.
 _FLOOR = 0.05
 
@@ -60,42 +58,7 @@ def view_consensus(
         if flip_y:
             boxes[:, [1, 3]] = height - boxes[:, [3, 1]]
         parts.append(Detections.from_columns(boxes, found.scores, found.labels))
-    return _agree(parts)
-
-
-def _agree(views: Sequence[Detections]) -> Detections:
-    """Group by the strongest detection; each view speaks once per group."""
-    every = Detections.concat(views)
-    if len(every) == 0:
-        return every
-    view = np.repeat(np.arange(len(views)), [len(v) for v in views])
-    order = np.argsort(-every.scores, kind="stable")
-    rank = np.empty(len(order), np.int64)
-    rank[order] = np.arange(len(order))
-    iou = _iou(every.boxes) * (every.labels[:, None] == every.labels[None])
-    free = np.ones(len(every), bool)
-    boxes, scores, labels = [], [], []
-    for seed in order:
-        if not free[seed]:
-            continue
-        members = np.flatnonzero(free & (iou[seed] >= _SAME))
-        members = members[np.argsort(rank[members])]
-        _, first = np.unique(view[members], return_index=True)  # the best of each view
-        free[members] = False
-        chosen = members[first]
-        weight = every.scores[chosen].astype(np.float64)
-        boxes.append((every.boxes[chosen] * weight[:, None]).sum(0) / weight.sum())
-        scores.append(weight.sum() / len(views))
-        labels.append(every.labels[seed])
-    return Detections.from_columns(np.array(boxes), np.array(scores), np.array(labels))
-
-
-def _iou(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
-    low = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
-    high = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
-    shared = np.clip(high - low, 0, None).prod(-1)
-    area = (boxes[:, 2:] - boxes[:, :2]).prod(1)
-    return shared / np.maximum(area[:, None] + area[None] - shared, 1e-9)
+    return consensus(parts)
 
 
 def suggest(

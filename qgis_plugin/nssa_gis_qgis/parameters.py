@@ -26,6 +26,7 @@ _LABELS = {
     "bands": "Bands for red, green, blue, such as 4,3,2",
     "tile": "Tile size",
     "overlap": "Overlap of tiles",
+    "tta": "Test-time augmentation: average over mirrored, turned or resized views",
     "merge": "How detections of neighbouring tiles become one",
     "device": "Device (auto, cpu, cuda, cuda:1, mps)",
     "backend": "Backend",

@@ -21,6 +21,7 @@ _OPTIONS = (
     "bands",
     "tile",
     "overlap",
+    "tta",
     "device",
     "batch_size",
     "threads",

@@ -30,6 +30,7 @@ _OPTIONS = (
     "bands",
     "tile",
     "overlap",
+    "tta",
     "merge",
     "device",
     "backend",

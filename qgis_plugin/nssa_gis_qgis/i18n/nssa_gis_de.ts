@@ -200,6 +200,10 @@ Ohne Internet: einen Ordner mit allen Wheels nennen (pip download nssa-gis -d OR
         <translation>Überlappung der Kacheln</translation>
     </message>
     <message>
+        <source>Test-time augmentation: average over mirrored, turned or resized views</source>
+        <translation>Mehrfach hinsehen (TTA): Mittel über gespiegelte, gedrehte oder skalierte Ansichten</translation>
+    </message>
+    <message>
         <source>How detections of neighbouring tiles become one</source>
         <translation>Wie Funde benachbarter Kacheln vereint werden</translation>
     </message>

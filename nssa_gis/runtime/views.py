@@ -1,0 +1,132 @@
+"""Test-time augmentation: a backend that looks at every tile in several forms and averages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nssa_gis.consensus import consensus
+from nssa_gis.detections import Detections
+from nssa_gis.model.config import PAD_MULTIPLE
+from nssa_gis.runtime.backend import Backend
+
+Augmentation = Literal["none", "flip", "rot", "scale"]
+
+#: The single view may be this much less sure than what is asked of the mean.
+_VIEW_SHARE = 0.4
+#: Enlargements of the ``scale`` form, roughly: the sides stay multiples of the network's.
+_SCALES = (0.8, 1.25)
+
+Pixels = NDArray[np.uint8]
+Boxes = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class View:
+    """One form of a tile.
+
+    Attributes
+    ----------
+    show : callable
+        From tiles ``(B, C, T, T)`` to the form that the network sees, contiguous.
+    back : callable
+        From boxes in the pixels of the form, and the side T, to boxes in the tile's.
+    """
+
+    show: Callable[[Pixels], Pixels]
+    back: Callable[[Boxes, float], Boxes]
+
+
+def _mirrored(across: bool, down: bool) -> View:
+    def show(batch: Pixels) -> Pixels:
+        return np.ascontiguousarray(batch[:, :, :: -1 if down else 1, :: -1 if across else 1])
+
+    def back(boxes: Boxes, side: float) -> Boxes:
+        x0, y0, x1, y1 = boxes.T
+        x0, x1 = (side - x1, side - x0) if across else (x0, x1)
+        y0, y1 = (side - y1, side - y0) if down else (y0, y1)
+        return np.stack((x0, y0, x1, y1), 1)
+
+    return View(show, back)
+
+
+def _turned(quarters: int) -> View:
+    def show(batch: Pixels) -> Pixels:
+        return np.ascontiguousarray(np.rot90(batch, quarters, (2, 3)))
+
+    def back(boxes: Boxes, side: float) -> Boxes:
+        x0, y0, x1, y1 = boxes.T
+        for _ in range(quarters):  # each undoes one counter-clockwise quarter
+            x0, y0, x1, y1 = side - y1, x0, side - y0, x1
+        return np.stack((x0, y0, x1, y1), 1)
+
+    return View(show, back)
+
+
+def _resized(factor: float) -> View:
+    def sides(side: int) -> int:
+        return max(PAD_MULTIPLE, round(side * factor / PAD_MULTIPLE) * PAD_MULTIPLE)
+
+    def show(batch: Pixels) -> Pixels:
+        from PIL import Image
+
+        to = sides(batch.shape[-1])
+        # bands one by one: Pillow knows no images of any number of bands
+        bands = [Image.fromarray(band).resize((to, to), Image.Resampling.BILINEAR) for t in batch for band in t]
+        return np.stack([np.asarray(b) for b in bands]).reshape(*batch.shape[:2], to, to)
+
+    def back(boxes: Boxes, side: float) -> Boxes:
+        return boxes * (side / sides(int(side)))
+
+    return View(show, back)
+
+
+VIEWS: dict[str, tuple[View, ...]] = {
+    "flip": tuple(_mirrored(across, down) for down in (False, True) for across in (False, True)),
+    "rot": tuple(map(_turned, range(4))),
+    "scale": (_mirrored(False, False), *map(_resized, _SCALES)),
+}
+
+
+class AugmentedBackend:
+    """Show every tile to another backend in several forms; scores and boxes are averaged.
+
+    Parameters
+    ----------
+    inner : Backend
+        What runs the network.
+    kind : {"flip", "rot", "scale"}
+        Four mirror images, four quarter turns, or three sizes.
+    """
+
+    def __init__(self, inner: Backend, kind: str) -> None:
+        self.inner, self.kind, self.views = inner, kind, VIEWS[kind]
+
+    @property
+    def device(self) -> object:
+        """Where the network runs."""
+        return getattr(self.inner, "device", None)
+
+    @property
+    def description(self) -> str:
+        """Device and precision in words, and the number of views."""
+        return f"{self.inner.description}, {len(self.views)} views ({self.kind})"
+
+    def predict(self, batch: NDArray[np.uint8], score_threshold: float) -> Detections:
+        """Detect in tiles ``(B, C, T, T)``; see :meth:`nssa_gis.runtime.backend.Backend.predict`."""
+        side = float(batch.shape[-1])
+        parts = []
+        for view in self.views:
+            found = self.inner.predict(view.show(batch), _VIEW_SHARE * score_threshold)
+            parts.append(Detections.from_columns(view.back(found.boxes, side), found.scores, found.labels, found.tile))
+        mean = consensus(parts)
+        return mean.take(mean.scores >= score_threshold)
+
+
+def with_views(backend: Backend, kind: Augmentation) -> Backend:
+    """Wrap a backend, unless ``kind`` is ``none``."""
+    return backend if kind == "none" else AugmentedBackend(backend, kind)
