@@ -1,4 +1,4 @@
-"""Accuracy of a model on the held-out scenes of a recipe: per source, GSD and size; false boxes on empty images.
+"""Accuracy of a model on the held-out scenes of a recipe: per source, GSD and size; false boxes; calibration.
 
 ``python -m benchmarks.accuracy --data-root DIR [--model NAME|FILE] [--gsds 0.15,0.25] [--quick] [--json FILE]``
 """
@@ -14,19 +14,21 @@ from pathlib import Path
 import numpy as np
 
 import nssa_gis.train
-from nssa_gis.evaluate.coco import in_ignore, iou_matrix
+from nssa_gis.evaluate.calibration import ScoreLine, calibration_error, fit_score_line, reliability
+from nssa_gis.evaluate.coco import Curve, in_ignore, iou_matrix, precision_recall
 from nssa_gis.model.detector import Detector
 from nssa_gis.runtime.package import DEFAULT_MODEL, load_package
 from nssa_gis.runtime.torch_backend import build_detector
 from nssa_gis.train.datasets import LabelledImage, load_split
 from nssa_gis.train.recipe import load_recipe
-from nssa_gis.train.validation import detect_image, validate
+from nssa_gis.train.validation import Pair, accuracies, detect_image, detect_sources
 
 RECIPE = Path(nssa_gis.train.__file__).parent / "recipes" / "vehicles.toml"
+_HEAD = f"{'gsd':>5s} {'source':18s} {'objects':>7s} {'AP50':>6s} {'AP':>6s} {'P':>6s} {'R':>6s} {'F1':>6s} {'at':>5s}"
 
 
 def main() -> None:
-    """Measure and print a table."""
+    """Measure and print tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-root", type=Path, action="append", required=True, help="where the sources lie")
     parser.add_argument("--model", default=DEFAULT_MODEL, help="built-in name or package (default %(default)s)")
@@ -38,49 +40,50 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the rows to this file")
     args = parser.parse_args()
     package = load_package(args.model)
-    model = build_detector(package)
-    held_out = load_split(load_recipe(args.recipe, args.data_root), "val")
+    info, model = package.info, build_detector(package)
+    recipe, limit = load_recipe(args.recipe, args.data_root), 20 if args.quick else None
+    held_out = load_split(recipe, "val")
     rows = []
-    print(f"{package.info.name} {package.info.version}, float32")
-    print(
-        f"{'gsd':>5s} {'source':18s} {'objects':>7s} {'AP50':>6s} {'AP':>6s} {'P':>6s} {'R':>6s} {'F1':>6s} {'at':>5s}"
-    )
-    for gsd in [float(g) for g in args.gsds.split(",") if g] or [package.info.gsd]:
-        found = validate(model, held_out, gsd, nms_iou=package.info.nms_iou, limit=20 if args.quick else None)
-        for source, a in found.items():
-            rows.append({"gsd": gsd, "source": source, **a.__dict__})
+    print(f"{info.name} {info.version}, float32\n{_HEAD}")
+    for gsd in sorted({*(float(g) for g in args.gsds.split(",") if g), info.gsd}):
+        pairs = detect_sources(model, held_out, gsd, nms_iou=info.nms_iou, limit=limit)
+        for source, a in accuracies(pairs, len(info.classes)).items():
+            rows.append({"gsd": gsd, "source": source, **{k: v for k, v in a.__dict__.items() if k != "score_line"}})
             print(
                 f"{gsd:5.2f} {source:18s} {a.truths:7d} {a.ap50:6.3f} {a.ap:6.3f} {a.precision:6.3f} "
                 f"{a.recall:6.3f} {a.f1:6.3f} {a.threshold:5.2f}"
             )
-    threshold = package.info.score_threshold
-    sizes = recall_by_size(model, held_out, package.info.gsd, package.info.nms_iou, threshold)
-    print(
-        f"recall at {threshold:.2f} by size in px at {package.info.gsd} m: "
-        + ", ".join(f"{k} {v}" for k, v in sizes.items())
-    )
-    empty = [
-        s for s in load_split(load_recipe(args.recipe, args.data_root), "train") if not any(len(i.boxes) for i in s)
-    ]
-    for images in filter(None, empty):
-        images = [i for i in images if not (i.unlabelled.any() or len(i.ignore))][:: 10 if args.quick else 1]
-        false, area = false_boxes(model, images, package.info.gsd, package.info.nms_iou, threshold)
-        print(
-            f"{images[0].source}, {len(images)} images without vehicles: {false} boxes on {area:.2f} km2, "
-            f"{false / area:.0f} per km2"
-        )
-        sizes[f"false boxes per km2, {images[0].source}"] = round(false / area, 1)
+        if gsd == info.gsd:
+            usual = pairs
+    threshold = info.score_threshold
+    facts = {
+        "at the default threshold": at_threshold(usual, threshold),
+        "recall by size": recall_by_size([p for pairs in usual.values() for p in pairs], threshold),
+        "calibration": calibration(usual),
+        "false boxes": false_boxes(model, load_split(recipe, "train"), info.gsd, info.nms_iou, threshold, args.quick),
+    }
     if args.json:
-        args.json.write_text(json.dumps({"rows": rows, "at the default threshold": sizes}, indent=1))
+        args.json.write_text(json.dumps({"rows": rows, **facts}, indent=1))
 
 
-def recall_by_size(
-    model: Detector, sources: Sequence[Sequence[LabelledImage]], gsd: float, nms_iou: float, threshold: float
-) -> dict[str, str]:
-    """Share of held-out objects found at a threshold (IoU 0.5), by the root of their area in pixels of the network."""
+def at_threshold(sources: dict[str, list[Pair]], threshold: float) -> list[dict[str, float | str]]:
+    """Precision, recall and F1 of each source at one threshold."""
+    rows: list[dict[str, float | str]] = []
+    print(f"\nat the default threshold {threshold:.2f}: source, P, R, F1")
+    for source, curve in _curves(sources).items():
+        kept = curve.scores >= threshold
+        right = int(curve.hits[kept].sum())
+        precision, recall = right / max(int(kept.sum()), 1), right / max(curve.truths, 1)
+        f1 = 2 * precision * recall / max(precision + recall, 1e-9)
+        print(f"  {source:18s} {precision:.3f} {recall:.3f} {f1:.3f} ({int(kept.sum()) - right} false)")
+        rows.append({"source": source, "precision": precision, "recall": recall, "f1": f1})
+    return rows
+
+
+def recall_by_size(pairs: Sequence[Pair], threshold: float) -> dict[str, str]:
+    """Share of objects found at a threshold (IoU 0.5), by the root of their area in pixels of the network."""
     sides, hits = [], []
-    for image in (i for source in sources for i in source if not i.unlabelled.any()):
-        found, truth = detect_image(model, image, gsd, None, nms_iou)
+    for found, truth in pairs:
         found = found.take((found.scores >= threshold) & ~in_ignore(found.boxes, truth.ignore))
         sides.append(np.sqrt((truth.boxes[:, 2:] - truth.boxes[:, :2]).prod(1)))
         # matching from the truth's side: each object by its best free detection
@@ -96,16 +99,70 @@ def recall_by_size(
         inside = (side >= low) & (side < high)
         if inside.any():
             table[f"{low}-{high}"] = f"{hit[inside].mean():.3f} (n {inside.sum()})"
+    print(f"\nrecall at {threshold:.2f} by size in px: " + ", ".join(f"{k} {v}" for k, v in table.items()))
     return table
 
 
+def calibration(sources: dict[str, list[Pair]]) -> dict[str, object]:
+    """How far scores are from precisions: as they are, and by a line fitted on the other sources only."""
+    curves = _curves(sources)
+    every = curves.pop("all")
+    score, precision, count = reliability(every.scores, every.hits)
+    print("\nscore: precision (detections), " + f"error {calibration_error(every.scores, every.hits):.3f}")
+    for s, p, n in zip(score, precision, count, strict=True):
+        if n:
+            print(f"  {s:.2f}: {p:.2f} ({n})")
+    print("calibration error by source: as it is; with a line fitted on all other sources")
+    errors = {}
+    for name, curve in curves.items():
+        rest = [c for other, c in curves.items() if other != name]
+        line = (
+            fit_score_line(np.concatenate([c.scores for c in rest]), np.concatenate([c.hits for c in rest]))
+            if rest
+            else ScoreLine()
+        )
+        errors[name] = (
+            calibration_error(curve.scores, curve.hits),
+            calibration_error(line(curve.scores), curve.hits),
+        )
+        print(f"  {name:18s} {errors[name][0]:.3f} {errors[name][1]:.3f}")
+    table = [[float(s), float(p), int(n)] for s, p, n in zip(score, precision, count, strict=True) if n]
+    return {"score, precision, detections": table, "errors": errors}
+
+
 def false_boxes(
-    model: Detector, images: Sequence[LabelledImage], gsd: float, nms_iou: float, threshold: float
-) -> tuple[int, float]:
-    """Count detections on images that hold no object, and the square kilometres of these."""
-    found = [detect_image(model, image, gsd, None, nms_iou)[0] for image in images]
-    area = sum(i.width * i.height * i.gsd**2 for i in images) / 1e6
-    return sum(int((d.scores >= threshold).sum()) for d in found), area
+    model: Detector,
+    sources: Sequence[Sequence[LabelledImage]],
+    gsd: float,
+    nms_iou: float,
+    threshold: float,
+    quick: bool,
+) -> dict[str, float]:
+    """Count detections per km2 on training images without any object (those held out are in the tables above)."""
+    rates = {}
+    for images in sources:
+        images = [i for i in images if not (len(i.boxes) or len(i.ignore) or i.unlabelled.any() or len(i.mistakes))]
+        if len(images) < 10:
+            continue
+        images = images[:: 10 if quick else 1]
+        found = [detect_image(model, image, gsd, None, nms_iou)[0] for image in images]
+        area = sum(i.width * i.height * i.gsd**2 for i in images) / 1e6
+        false = sum(int((d.scores >= threshold).sum()) for d in found)
+        rates.setdefault(images[0].source, round(false / area, 1))
+        print(
+            f"{images[0].source}, {len(images)} training images without vehicles: {false} boxes on {area:.2f} km2, "
+            f"{false / area:.0f} per km2"
+        )
+    return rates
+
+
+def _curves(sources: dict[str, list[Pair]]) -> dict[str, Curve]:
+    curves = {}
+    every = [pair for found in sources.values() for pair in found]
+    for name, pairs in {**sources, "all": every}.items():
+        kept = [d.take(~in_ignore(d.boxes, t.ignore)) for d, t in pairs]
+        curves[name] = precision_recall([t for _, t in pairs], kept)
+    return curves
 
 
 if __name__ == "__main__":

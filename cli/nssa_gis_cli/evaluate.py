@@ -14,6 +14,7 @@ from nssa_gis_cli.options import debug_option, progress_option
 
 if TYPE_CHECKING:
     from nssa_gis.evaluate.protocols import ProtocolScore
+    from nssa_gis.runtime.views import Augmentation
 
 PROTOCOLS = ("coco", "visdrone", "visdrone-official", "aitod")
 
@@ -56,6 +57,13 @@ PROTOCOLS = ("coco", "visdrone", "visdrone-official", "aitod")
     metavar="FACTOR",
     help="Enlarge every image by this before detection.  [default: from its GSD to the model's]",
 )
+@click.option(
+    "--tta",
+    type=click.Choice(["none", "flip", "rot", "scale"]),
+    default="none",
+    show_default=True,
+    help="Test-time augmentation, as in detect.",
+)
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only N images, evenly spread.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), metavar="FILE", help="Write all figures as JSON.")
 @click.option(
@@ -79,6 +87,7 @@ def evaluate(
     images: str | None,
     gsd: float | None,
     scale: float | None,
+    tta: Augmentation,
     limit: int | None,
     json_file: Path | None,
     curve: Path | None,
@@ -108,6 +117,7 @@ def evaluate(
     from nssa_gis.evaluate.protocols import score_protocol
     from nssa_gis.runtime.backend import create_backend
     from nssa_gis.runtime.package import load_package
+    from nssa_gis.runtime.views import with_views
     from nssa_gis.train.formats.registry import read_table
 
     package = load_package(model)
@@ -118,7 +128,7 @@ def evaluate(
         raise NssaError(f"{dataset}: no image is left to evaluate: a class is not labelled exhaustively in any")
     if limit and limit < len(entries):
         entries = [entries[round(k * (len(entries) - 1) / max(limit - 1, 1))] for k in range(limit)]
-    backend = create_backend(package, device, "auto", threads)
+    backend = with_views(create_backend(package, device, "auto", threads), tta)
     with progress(progress_mode) as show:
         show(
             {

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from nssa_gis.detections import Detections
 from nssa_gis.errors import NssaError
+from nssa_gis.evaluate.calibration import ScoreLine, calibration_error, fit_score_line
 
 #: F1 given up for a higher threshold.
 _PLATEAU = 0.005
@@ -48,6 +49,10 @@ class Accuracy:
         At the operating point (see :func:`operating_point`), over all classes.
     truths : int
         Number of labelled objects.
+    calibration_error : float
+        Mean distance between score and precision; NaN without detections.
+    score_line : ScoreLine
+        What would make the scores precisions.
     """
 
     ap: float
@@ -58,6 +63,8 @@ class Accuracy:
     f1: float
     threshold: float
     truths: int
+    calibration_error: float
+    score_line: ScoreLine
 
 
 def evaluate_boxes(
@@ -76,10 +83,17 @@ def evaluate_boxes(
         Per image and class.
     """
     kept = [d.take(~in_ignore(d.boxes, t.ignore)) for t, d in zip(truths, found, strict=True)]
-    total = sum(len(t.boxes) for t in truths)
-    precision, recall, f1, threshold = operating_point(truths, kept)
+    curve = precision_recall(truths, kept)
     table = average_precisions(truths, kept, classes, {"all": (0.0, np.inf)}, (1, 100, max_detections))
-    return Accuracy(table.ap(), table.ap(iou=0.5), table.ap(iou=0.75), precision, recall, f1, threshold, total)
+    return Accuracy(
+        table.ap(),
+        table.ap(iou=0.5),
+        table.ap(iou=0.75),
+        *curve.operating_point(),
+        curve.truths,
+        calibration_error(curve.scores, curve.hits),
+        fit_score_line(curve.scores, curve.hits),
+    )
 
 
 @dataclass(frozen=True)
@@ -224,6 +238,11 @@ class Curve:
     recall: NDArray[np.float64]
     scores: NDArray[np.float64]
     truths: int
+
+    @property
+    def hits(self) -> NDArray[np.bool_]:
+        """Which detections are right ``(N,)``."""
+        return np.diff(self.recall, prepend=0.0) > 0
 
     def operating_point(self) -> tuple[float, float, float, float]:
         """Precision, recall, F1 and threshold; zeros and threshold 1 where nothing is right.

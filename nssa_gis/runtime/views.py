@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from nssa_gis.consensus import consensus
 from nssa_gis.detections import Detections
@@ -23,6 +24,7 @@ _SCALES = (0.8, 1.25)
 
 Pixels = NDArray[np.uint8]
 Boxes = NDArray[np.float64]
+Size = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -32,23 +34,24 @@ class View:
     Attributes
     ----------
     show : callable
-        From tiles ``(B, C, T, T)`` to the form that the network sees, contiguous.
+        From tiles ``(B, C, H, W)`` to the form that the network sees, contiguous.
     back : callable
-        From boxes in the pixels of the form, and the side T, to boxes in the tile's.
+        From boxes in the pixels of the form, and the tile's height and width, to boxes in the tile's.
     """
 
     show: Callable[[Pixels], Pixels]
-    back: Callable[[Boxes, float], Boxes]
+    back: Callable[[Boxes, Size], Boxes]
 
 
 def _mirrored(across: bool, down: bool) -> View:
     def show(batch: Pixels) -> Pixels:
         return np.ascontiguousarray(batch[:, :, :: -1 if down else 1, :: -1 if across else 1])
 
-    def back(boxes: Boxes, side: float) -> Boxes:
+    def back(boxes: Boxes, size: Size) -> Boxes:
+        height, width = size
         x0, y0, x1, y1 = boxes.T
-        x0, x1 = (side - x1, side - x0) if across else (x0, x1)
-        y0, y1 = (side - y1, side - y0) if down else (y0, y1)
+        x0, x1 = (width - x1, width - x0) if across else (x0, x1)
+        y0, y1 = (height - y1, height - y0) if down else (y0, y1)
         return np.stack((x0, y0, x1, y1), 1)
 
     return View(show, back)
@@ -58,29 +61,33 @@ def _turned(quarters: int) -> View:
     def show(batch: Pixels) -> Pixels:
         return np.ascontiguousarray(np.rot90(batch, quarters, (2, 3)))
 
-    def back(boxes: Boxes, side: float) -> Boxes:
+    def back(boxes: Boxes, size: Size) -> Boxes:
+        height, width = size[::-1] if quarters % 2 else size  # of the form
         x0, y0, x1, y1 = boxes.T
         for _ in range(quarters):  # each undoes one counter-clockwise quarter
-            x0, y0, x1, y1 = side - y1, x0, side - y0, x1
+            x0, y0, x1, y1 = height - y1, x0, height - y0, x1
+            height, width = width, height
         return np.stack((x0, y0, x1, y1), 1)
 
     return View(show, back)
 
 
 def _resized(factor: float) -> View:
-    def sides(side: int) -> int:
-        return max(PAD_MULTIPLE, round(side * factor / PAD_MULTIPLE) * PAD_MULTIPLE)
+    def form(size: Size) -> Size:
+        height, width = (max(1, round(side * factor / PAD_MULTIPLE)) * PAD_MULTIPLE for side in size)
+        return height, width
 
     def show(batch: Pixels) -> Pixels:
-        from PIL import Image
-
-        to = sides(batch.shape[-1])
+        height, width = form((batch.shape[2], batch.shape[3]))
         # bands one by one: Pillow knows no images of any number of bands
-        bands = [Image.fromarray(band).resize((to, to), Image.Resampling.BILINEAR) for t in batch for band in t]
-        return np.stack([np.asarray(b) for b in bands]).reshape(*batch.shape[:2], to, to)
+        bands = [
+            Image.fromarray(band).resize((width, height), Image.Resampling.BILINEAR) for tile in batch for band in tile
+        ]
+        return np.stack([np.asarray(b) for b in bands]).reshape(*batch.shape[:2], height, width)
 
-    def back(boxes: Boxes, side: float) -> Boxes:
-        return boxes * (side / sides(int(side)))
+    def back(boxes: Boxes, size: Size) -> Boxes:
+        (height, width), (seen_height, seen_width) = size, form(size)
+        return boxes * np.tile([width / seen_width, height / seen_height], 2)
 
     return View(show, back)
 
@@ -117,12 +124,12 @@ class AugmentedBackend:
         return f"{self.inner.description}, {len(self.views)} views ({self.kind})"
 
     def predict(self, batch: NDArray[np.uint8], score_threshold: float) -> Detections:
-        """Detect in tiles ``(B, C, T, T)``; see :meth:`nssa_gis.runtime.backend.Backend.predict`."""
-        side = float(batch.shape[-1])
+        """Detect in tiles ``(B, C, H, W)``; see :meth:`nssa_gis.runtime.backend.Backend.predict`."""
+        size = (batch.shape[2], batch.shape[3])
         parts = []
         for view in self.views:
             found = self.inner.predict(view.show(batch), _VIEW_SHARE * score_threshold)
-            parts.append(Detections.from_columns(view.back(found.boxes, side), found.scores, found.labels, found.tile))
+            parts.append(Detections.from_columns(view.back(found.boxes, size), found.scores, found.labels, found.tile))
         mean = consensus(parts)
         return mean.take(mean.scores >= score_threshold)
 

@@ -211,7 +211,7 @@ def cut_piece(
     w, h = min(out_w / zoom, cols), min(out_h / zoom, rows)
     focus = image.boxes if len(image.boxes) else image.mistakes
     if len(focus) and rng.random() < 0.8:
-        box = focus[int(rng.integers(len(focus)))]
+        box = focus[int(rng.choice(len(focus), p=_normalised(_area(focus) ** 0.75)))]  # large ones are rare
         x0 = (box[0] + box[2]) / 2 - rng.uniform(0.1, 0.9) * w
         y0 = (box[1] + box[3]) / 2 - rng.uniform(0.1, 0.9) * h
     else:
@@ -284,6 +284,10 @@ def _interest(image: LabelledImage) -> float:
     return float(np.sqrt(4 + len(image.boxes)) * (1 + len(image.mistakes)))
 
 
-def _normalised(values: list[float]) -> NDArray[np.float64]:
+def _area(boxes: NDArray[np.float32]) -> NDArray[np.float64]:
+    return np.maximum((boxes[:, 2:] - boxes[:, :2]).astype(np.float64).prod(1), 1.0)
+
+
+def _normalised(values: list[float] | NDArray[np.float64]) -> NDArray[np.float64]:
     weights = np.array(values, np.float64)
     return weights / weights.sum() if len(weights) else weights

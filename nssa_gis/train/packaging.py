@@ -7,8 +7,13 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor
+
+from nssa_gis.evaluate.calibration import ScoreLine
 from nssa_gis.evaluate.coco import Accuracy
 from nssa_gis.model.config import PAD_MULTIPLE
+from nssa_gis.model.detector import Detector
 from nssa_gis.runtime.package import ModelInfo, save_package
 from nssa_gis.train.datasets import longest_side
 from nssa_gis.train.recipe import Recipe
@@ -16,6 +21,8 @@ from nssa_gis.train.trainer import Trainer
 
 #: Default tile, and the least overlap; the overlap goes in steps and exceeds the longest object.
 _TILE, _OVERLAP = 640, 128
+#: Fewer held-out objects say nothing about what the scores mean.
+_ENOUGH = 200
 #: Without held-out images there is nothing to choose a threshold by.
 _FALLBACK_THRESHOLD = 0.3
 
@@ -28,7 +35,8 @@ def package_of(trainer: Trainer, found: dict[str, Accuracy], version: str, path:
     trainer : Trainer
         After :meth:`Trainer.run`.
     found : dict of str to Accuracy
-        Validation per source and ``all``; the default threshold is where F1 over all is best.
+        Validation per source and ``all``; the default threshold is where F1 over all is best, and the scores are
+        made precisions by the line fitted there.
     version : str
         Version of the model.
     path : Path
@@ -37,7 +45,8 @@ def package_of(trainer: Trainer, found: dict[str, Accuracy], version: str, path:
     recipe = trainer.recipe
     longest = longest_side(trainer.train_images, recipe.gsd) or ModelInfo.max_object
     overall = found.get("all")
-    threshold = overall.threshold if overall and overall.f1 > 0 else _FALLBACK_THRESHOLD
+    line = overall.score_line if overall and overall.truths >= _ENOUGH else ScoreLine()
+    threshold = float(line(overall.threshold)) if overall and overall.f1 > 0 else _FALLBACK_THRESHOLD
     info = ModelInfo(
         name=recipe.name,
         version=version,
@@ -52,13 +61,25 @@ def package_of(trainer: Trainer, found: dict[str, Accuracy], version: str, path:
         licence=recipe.licence,
         training_data=_sources(recipe),
         metrics={
-            "val": {name: _figures(a) for name, a in found.items()},
+            "val": {name: _figures(a, line) for name, a in found.items()},
             "training": _history(trainer),
+            "calibration": {"slope": round(line.slope, 4), "offset": round(line.offset, 4)},
         },
         created=date.today().isoformat(),
     )
-    save_package(path, trainer.average.model.state_dict(), info)
+    save_package(path, calibrated(trainer.average.model, line), info)
     return info
+
+
+@torch.no_grad()
+def calibrated(model: Detector, line: ScoreLine) -> dict[str, Tensor]:
+    """Weights of a model with the line through its logits put into the last layer: it costs nothing at run time."""
+    state = dict(model.state_dict())
+    for stride, head in model.heads.items():
+        last = f"heads.{stride}.classify.{len(head.classify) - 1}"  # type: ignore[arg-type]
+        state[f"{last}.weight"] = state[f"{last}.weight"] * line.slope
+        state[f"{last}.bias"] = state[f"{last}.bias"] * line.slope + line.offset
+    return state
 
 
 def _history(trainer: Trainer) -> dict[str, Any]:
@@ -78,7 +99,8 @@ def _sources(recipe: Recipe) -> str:
     )
 
 
-def _figures(accuracy: Accuracy) -> dict[str, Any]:
-    values = {k: getattr(accuracy, k) for k in ("ap", "ap50", "ap75", "precision", "recall", "f1", "threshold")}
+def _figures(accuracy: Accuracy, line: ScoreLine) -> dict[str, Any]:
+    values = {k: getattr(accuracy, k) for k in ("ap", "ap50", "ap75", "precision", "recall", "f1")}
+    values["threshold"] = float(line(accuracy.threshold))
     rounded = {k: None if math.isnan(v) else round(v, 4) for k, v in values.items()}
     return {**rounded, "truths": accuracy.truths}

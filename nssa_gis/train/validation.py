@@ -39,15 +39,18 @@ def detect_image(
     return found, ImageTruth(image.boxes * scale, image.labels, image.ignore * scale)
 
 
-def validate(
+Pair = tuple[Detections, ImageTruth]
+
+
+def detect_sources(
     model: Detector,
     sources: Sequence[Sequence[LabelledImage]],
     gsd: float,
     autocast: torch.dtype | None = None,
     nms_iou: float = 0.5,
     limit: int | None = None,
-) -> dict[str, Accuracy]:
-    """Accuracy per source name, and over all images as ``all``.
+) -> dict[str, list[Pair]]:
+    """Detect in held-out images and pair what was found with the labels, by source name.
 
     Parameters
     ----------
@@ -64,21 +67,34 @@ def validate(
     limit : int, optional
         At most this many images per source, evenly spread.
     """
-    results: dict[str, Accuracy] = {}
-    every: list[tuple[Detections, ImageTruth]] = []
+    pairs = {}
     for images in sources:
         images = [i for i in images if not i.unlabelled.any()]
         if limit and len(images) > limit:
             images = [images[i] for i in np.linspace(0, len(images) - 1, limit).astype(int)]
-        if not images:
-            continue
-        pairs = [detect_image(model, image, gsd, autocast, nms_iou) for image in images]
-        results[images[0].source] = _score(model, pairs)
-        every += pairs
-    if every:
-        results["all"] = _score(model, every)
+        if images:
+            pairs[images[0].source] = [detect_image(model, image, gsd, autocast, nms_iou) for image in images]
+    return pairs
+
+
+def accuracies(pairs: dict[str, list[Pair]], classes: int) -> dict[str, Accuracy]:
+    """Accuracy per source name, and over all images as ``all``; empty without images."""
+    results = {name: _score(found, classes) for name, found in pairs.items()}
+    if pairs:
+        results["all"] = _score([pair for found in pairs.values() for pair in found], classes)
     return results
 
 
-def _score(model: Detector, pairs: list[tuple[Detections, ImageTruth]]) -> Accuracy:
-    return evaluate_boxes([t for _, t in pairs], [d for d, _ in pairs], model.config.classes)
+def validate(
+    model: Detector,
+    sources: Sequence[Sequence[LabelledImage]],
+    gsd: float,
+    autocast: torch.dtype | None = None,
+    limit: int | None = None,
+) -> dict[str, Accuracy]:
+    """Accuracy of a model on held-out images: :func:`detect_sources`, then :func:`accuracies`."""
+    return accuracies(detect_sources(model, sources, gsd, autocast, limit=limit), model.config.classes)
+
+
+def _score(pairs: list[Pair], classes: int) -> Accuracy:
+    return evaluate_boxes([t for _, t in pairs], [d for d, _ in pairs], classes)

@@ -31,7 +31,7 @@ class Bright:
 
 @pytest.fixture
 def tiles():
-    batch = np.zeros((2, 3, 256, 256), np.uint8)
+    batch = np.zeros((2, 3, 192, 256), np.uint8)
     batch[0, 1, 10:26, 40:80] = 255
     batch[1, 1, 90:120, 5:25] = 255
     batch[:, 0] = batch[:, 1]
