@@ -2,13 +2,16 @@
 
 ``python -m benchmarks.ablation --data-root DIR --run DIR [--variants plain,all] [--seeds 3] [--quick] [--json FILE]``
 
-Runs that are done are kept in the run folder, so a broken-off ablation goes on where it stopped. Speed is measured at
-the end, all variants in turn within one process, on the inference form (folded, bf16 where the CPU has it).
+Runs that are done are kept in the run folder, so a broken-off ablation goes on where it stopped; a folder with runs of
+another task, network or schedule is refused. Speed is measured at the end, all variants in turn within one process, on
+the inference form (folded, bf16 where the CPU has it). AP tiny is of objects of 8 to 16 px a side (root of the area) in
+pixels of the network, 0.25 m: the images come at several GSDs, and original pixels would mix them.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
 import time
 from collections.abc import Sequence
@@ -73,6 +76,18 @@ def variants(size: str) -> dict[str, Variant]:
 
 def train(name: str, variant: Variant, recipe: Recipe, options: TrainOptions, folder: Path) -> None:
     """Train one run, unless its detections are there."""
+    _check_same(
+        folder,
+        {
+            "network": variant.config.to_dict(),
+            "assigner": variant.assigner,
+            "gate": variant.gate,
+            "recipe": RECIPE.read_text(),
+            "steps": options.steps,
+            "batch": options.batch,
+            "crop": options.crop,
+        },
+    )
     if (folder / "detections.npz").is_file():
         return
     started = time.monotonic()
@@ -96,6 +111,18 @@ def train(name: str, variant: Variant, recipe: Recipe, options: TrainOptions, fo
     np.savez(partial, rows=np.concatenate(rows), seconds=time.monotonic() - started)
     partial.replace(folder / "detections.npz")
     print(f"{name} seed {options.seed}: {time.monotonic() - started:.0f} s", flush=True)
+
+
+def _check_same(folder: Path, facts: dict[str, Any]) -> None:
+    """Refuse to take the run in a folder for another one than it is."""
+    path, text = folder / "run.json", json.dumps(facts, sort_keys=True)
+    if not path.is_file():
+        if (folder / "detections.npz").is_file():
+            raise SystemExit(f"{folder}: holds a run that does not say what it is; use another --run folder")
+        folder.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    elif path.read_text() != text:
+        raise SystemExit(f"{folder}: holds a run of another task, network or schedule; use another --run folder")
 
 
 @torch.no_grad()
@@ -172,11 +199,12 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=16, help="crops a step (default %(default)s)")
     parser.add_argument("--crop", type=int, default=192, help="side of a crop in pixels (default %(default)s)")
     parser.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
-    parser.add_argument("--quick", action="store_true", help="1 seed, 2 steps: does it run at all")
+    parser.add_argument("--quick", action="store_true", help="plain and all, 1 seed, 2 steps: does it run at all")
     parser.add_argument("--json", type=Path, help="write the rows to this file")
     args = parser.parse_args()
     if args.quick:
         args.seeds, args.steps, args.batch = 1, 2, 4
+        args.variants = args.variants or "plain,all"
     known = variants(args.size)
     names = args.variants.split(",") if args.variants else list(known)
     if unknown := set(names) - set(known):

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 @click.argument("what", metavar="[SCENE|MODEL]", required=False)
 @click.option(
     "--model-config",
-    metavar="NAME",
-    help="Count parameters and multiply-adds of a network: nssa-n, -s, -m or -paper, each also with -plain.",
+    metavar="NAME|FILE",
+    help="Count parameters and multiply-adds of a network: nssa-n, -s, -m or -paper, each also with -plain, or a "
+    ".toml file as train --size takes it.",
 )
 @click.option(
     "--input-size",
@@ -69,24 +70,30 @@ def info(what: str | None, model_config: str | None, input_size: int, as_json: b
 
 def _costs(name: str, side: int, as_json: bool) -> str:
     """Give the table of a network's parts."""
-    from nssa_gis.model.config import PAD_MULTIPLE, named_config
+    from nssa_gis.model.config import PAD_MULTIPLE, load_config
     from nssa_gis.model.cost import cost_of, total
 
     if side % PAD_MULTIPLE:
         raise UsageError(f"--input-size {side}: must be a multiple of {PAD_MULTIPLE}")
     try:
-        config = named_config(name, 1)
+        config = load_config(name, 1)
     except ValueError as error:
         raise UsageError(str(error)) from None
     costs = cost_of(config, side)
     whole = total(costs)
     if as_json:
         parts = [dataclasses.asdict(c) for c in costs]
-        facts = {"network": name, "input_size": side, "classes": 1, "parts": parts, "total": dataclasses.asdict(whole)}
+        facts = {
+            "network": config.name,
+            "input_size": side,
+            "classes": 1,
+            "parts": parts,
+            "total": dataclasses.asdict(whole),
+        }
         return json.dumps(facts, indent=2)
-    rows = [f"{name}, 1 class, counted on an image of {side} x {side} px"]
-    rows.append(f"  {'part':30s}  {'stride':>6s}  {'parameters':>10s}  {'GMAC':>8s}")
-    rows += [f"  {c.part:30s}  {c.stride:>6s}  {c.parameters:10,d}  {c.gmacs:8.3f}" for c in [*costs, whole]]
+    rows = [f"{config.name}, 1 class, counted on an image of {side} x {side} px"]
+    rows.append(f"  {'part':32s}  {'stride':>6s}  {'parameters':>10s}  {'GMAC':>8s}")
+    rows += [f"  {c.part:32s}  {c.stride:>6s}  {c.parameters:10,d}  {c.gmacs:8.3f}" for c in [*costs, whole]]
     return "\n".join(rows)
 
 

@@ -20,6 +20,7 @@ from nssa_gis_cli.options import debug_option
 
 if TYPE_CHECKING:
     from nssa_gis.evaluate.coco import Accuracy
+    from nssa_gis.model.config import DetectorConfig
     from nssa_gis.train.recipe import Recipe
     from nssa_gis.train.trainer import Trainer
 
@@ -82,8 +83,10 @@ class Duration(click.ParamType):
     "--size",
     default="s",
     show_default=True,
-    type=click.Choice(["n", "s", "m", "paper", "n-plain", "s-plain", "m-plain", "paper-plain"]),
-    help="Network: three sizes for a CPU, and paper (ResNet-50) for a GPU; -plain leaves the three modules out.",
+    metavar="NAME|FILE",
+    help="Network: n, s or m for a CPU, paper (ResNet-50) for a GPU; n-plain and so on leave the three modules out. "
+    'Or a .toml file: base = "nssa-s" and what differs, such as depths = [1, 3, 3], wavelet = false, or a table '
+    '[sparse_attention] with partition = "dilated".',
 )
 @click.option(
     "--trunk-weights",
@@ -115,11 +118,9 @@ class Duration(click.ParamType):
 )
 @click.option(
     "--crop",
-    default=256,
-    show_default=True,
     metavar="N",
     type=click.IntRange(min=64),
-    help="Side of a crop in pixels, a multiple of 64.",
+    help="Side of a crop in pixels, a multiple of 64.  [default: 256; 832 for --size paper]",
 )
 @click.option(
     "--learning-rate",
@@ -226,16 +227,16 @@ def train(
     torchrun --nproc-per-node 4 -m -- nssa_gis_cli.main train vehicles.toml ...
     """
     folder = folder or Path("runs") / output.stem
+    how["crop"] = how["crop"] or (832 if size.startswith("paper") else 256)
     _check(output, folder, resume, overwrite, how)
     recipe = _recipe(data, data_root, classes, gsd, val_scenes, output.stem)
     from nssa_gis.errors import UsageError
-    from nssa_gis.model.config import named_config
     from nssa_gis.runtime.package import load_package
     from nssa_gis.train.distributed import joined
     from nssa_gis.train.packaging import package_of
     from nssa_gis.train.trainer import Trainer, TrainOptions
 
-    config = named_config(f"nssa-{size}", len(recipe.classes))
+    config = _network(size, len(recipe.classes))
     if trunk_weights and config.trunk != "resnet":
         raise UsageError(f"--trunk-weights: the trunk of --size {size} is no ResNet; use --size paper")
     start = load_package(init) if init and not resume else None
@@ -261,6 +262,16 @@ def train(
             f"  {name:20s} AP50 {accuracy.ap50:.3f}  AP {accuracy.ap:.3f}  F1 {accuracy.f1:.3f} "
             f"at {accuracy.threshold:.2f}  ({accuracy.truths} objects)"
         )
+
+
+def _network(size: str, classes: int) -> DetectorConfig:
+    from nssa_gis.errors import UsageError
+    from nssa_gis.model.config import load_config
+
+    try:
+        return load_config(size if size.endswith(".toml") else f"nssa-{size}", classes)
+    except ValueError as error:
+        raise UsageError(f"--size {size}: {error}") from None
 
 
 def _check(output: Path, folder: Path, resume: bool, overwrite: bool, how: dict[str, Any]) -> None:

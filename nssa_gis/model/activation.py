@@ -50,7 +50,8 @@ class ElementActivation(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Squash ``x``, any shape that broadcasts with ``(C, 1, 1)``."""
         if self.kind == "dyisru":
-            y = x * torch.rsqrt(nn.functional.softplus(self.raw) + x * x)
+            wide = x.float() if x.dtype == torch.float16 else x  # a square over 65504 would be infinite
+            y = (wide * torch.rsqrt(nn.functional.softplus(self.raw) + wide * wide)).to(x.dtype)
         elif self.kind == "dyt":
             y = torch.tanh(self.alpha.clamp(0.05, 5.0) * x)
         else:

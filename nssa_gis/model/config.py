@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 #: Image sides and tile origins are multiples of this many pixels: the levels double exactly, and the attention
 #: windows of 8 positions at stride 8 fall on the same ground whatever the tile.
@@ -281,3 +288,49 @@ def named_config(name: str, classes: int) -> DetectorConfig:
         raise ValueError(f"unknown network {name!r}; known: {', '.join(SIZES)} (each also with -plain)")
     config = replace(SIZES[base], classes=classes)
     return config.plain() if name.endswith("-plain") else config
+
+
+def load_config(name_or_path: str, classes: int) -> DetectorConfig:
+    """Look up a named network, or read one from a TOML file.
+
+    The file says what differs from a named one: ``base`` is its name, the other keys are fields of
+    :class:`DetectorConfig`; a module is a table of the fields that differ, or ``false`` to leave it out::
+
+        base = "nssa-s"
+        depths = [1, 3, 3]
+        cross_layer = false
+        [sparse_attention]
+        partition = "dilated"
+
+    Parameters
+    ----------
+    name_or_path : str
+        Such as ``nssa-s``, ``nssa-s-plain`` or ``mine.toml``.
+    classes : int
+        Number of classes.
+
+    Raises
+    ------
+    ValueError
+        Unknown name, unreadable file, or values that make no network; the text says which.
+    """
+    if not name_or_path.endswith(".toml"):
+        return named_config(name_or_path, classes)
+    path = Path(name_or_path)
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ValueError(f"cannot read the network {path}: {error}") from None
+    base = named_config(str(values.pop("base", "nssa-s")), classes)
+    merged: dict[str, Any] = {**base.to_dict(), "name": path.stem, **values}
+    defaults = DetectorConfig().to_dict()
+    for name in _MODULES:
+        given = values.get(name)
+        if given is False:
+            merged[name] = None
+        elif isinstance(given, dict):
+            merged[name] = {**(base.to_dict()[name] or defaults[name]), **given}
+    try:
+        return DetectorConfig.from_dict(merged)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path}: {error}") from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -57,11 +58,13 @@ def cost_of(config: DetectorConfig, side: int = 640) -> list[PartCost]:
     with torch.no_grad(), counter:
         model(torch.zeros(1, config.in_channels, side, side))
     counts = {name.partition(".")[2]: sum(ops.values()) for name, ops in counter.get_flop_counts().items()}
+    sizes = {name: sum(p.numel() for p in module.parameters()) for name, module in model.named_modules()}
     costs = []
-    for part, stride, names in _parts(config):
-        modules = [model.get_submodule(name) for name in names]
-        parameters = sum(p.numel() for m in modules for p in m.parameters())
-        costs.append(PartCost(part, stride, parameters, sum(counts.get(n, 0) for n in names) / 2e9))
+    for part, stride, names, without in _parts(config):
+        parameters, flops = (
+            sum(table.get(n, 0) for n in names) - sum(table.get(n, 0) for n in without) for table in (sizes, counts)
+        )
+        costs.append(PartCost(part, stride, parameters, flops / 2e9))
     missing = sum(p.numel() for p in model.parameters()) - sum(c.parameters for c in costs)
     assert missing == 0, f"{missing} parameters belong to no part"
     return costs
@@ -72,27 +75,47 @@ def total(costs: list[PartCost]) -> PartCost:
     return PartCost("whole network", "", sum(c.parameters for c in costs), sum(c.gmacs for c in costs))
 
 
-def _parts(config: DetectorConfig) -> Iterator[tuple[str, str, list[str]]]:
-    """Name, stride and module names of every part."""
+class _Part(NamedTuple):
+    """Name, stride and modules of a part, and the modules within these that are parts of their own."""
+
+    part: str
+    stride: str
+    modules: list[str]
+    without: tuple[str, ...] = ()
+
+
+def _parts(config: DetectorConfig) -> Iterator[_Part]:
     resnet = config.trunk == "resnet"
-    yield "trunk stem", "4" if resnet else "2", ["trunk.conv1", "trunk.bn1"] if resnet else ["trunk.stem"]
+    yield _Part("trunk stem", "4" if resnet else "2", ["trunk.conv1", "trunk.bn1"] if resnet else ["trunk.stem"])
     for k, stride in enumerate(config.strides):
-        yield "trunk stage", str(stride), [f"trunk.layer{k + 1}" if resnet else f"trunk.stages.{k}"]
+        yield _Part("trunk stage", str(stride), [f"trunk.layer{k + 1}" if resnet else f"trunk.stages.{k}"])
         if config.wavelet and stride in config.wavelet.strides:
-            yield "diffusion wavelet convolution", str(stride), [f"trunk.wavelets.{stride}"]
+            yield _Part("diffusion wavelet convolution", str(stride), [f"trunk.wavelets.{stride}"])
     for k, stride in enumerate(config.strides):
-        yield "neck lateral", str(stride), [f"neck.lateral.{k}"]
+        yield _Part("neck lateral", str(stride), [f"neck.lateral.{k}"])
     if config.pyramid == "path":
-        yield "neck top-down", "8", ["neck.down3"]
-        yield "neck top-down", "4", ["neck.down2"]
+        yield _Part("neck top-down", "8", ["neck.down3"])
+        yield _Part("neck top-down", "4", ["neck.down2"])
+    elif not config.cross_layer:
+        for k, stride in enumerate(config.strides):
+            yield _Part("neck smoothing", str(stride), [f"neck.smooth.{k}"])
     if config.cross_layer:
-        s = config.cross_layer.strides
-        yield "cross-layer channel attention", f"{min(s)}-{max(s)}", ["neck.cross_layer"]
+        yield from _cross_layer_parts(config.cross_layer.strides)
     for stride in config.sparse_attention.strides if config.sparse_attention else ():
-        yield "non-semantic sparse attention", str(stride), [f"neck.attention.{stride}"]
+        yield _Part("non-semantic sparse attention", str(stride), [f"neck.attention.{stride}"])
     if config.pyramid == "path":
-        yield "neck bottom-up", "8", ["neck.step3", "neck.up3"]
+        yield _Part("neck bottom-up", "8", ["neck.step3", "neck.up3"])
         if 16 in config.head_strides:
-            yield "neck bottom-up", "16", ["neck.step4", "neck.up4"]
+            yield _Part("neck bottom-up", "16", ["neck.step4", "neck.up4"])
     for stride in (s for s in STRIDES if s in config.head_strides):
-        yield "head", str(stride), [f"heads.{stride}"]
+        yield _Part("head", str(stride), [f"heads.{stride}"])
+
+
+def _cross_layer_parts(strides: tuple[int, ...]) -> Iterator[_Part]:
+    """Tell apart what the cross-layer attention does on each level, and where the levels meet."""
+    block, every = "neck.cross_layer", []
+    for i, stride in enumerate(strides):
+        modules = [f"{block}.{name}.{i}" for name in ("before", "qkv", "out", "act", "after", "mlp")]
+        yield _Part("cross-layer attention, level", str(stride), modules)
+        every += modules
+    yield _Part("cross-layer attention, channels", f"{min(strides)}-{max(strides)}", [block], tuple(every))

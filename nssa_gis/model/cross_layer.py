@@ -70,7 +70,7 @@ class CrossLayerChannelAttention(nn.Module):
         X_i += GELU(DW3(X_i));             Q_i, K_i, V_i = windows(Conv1x1(X_i), r_i)       (B, h, w_i, N) each
         Q, K, V = concatenate over levels  (T = sum w_i = 23 for three levels)
         A = softmax(norm(Q) norm(K)^T + P);                        Y_i = Conv1x1(fold(A V)_i)
-        X_i += act(Y_i);  X_i += GELU(DW3(X_i));  [X_i += act-gated MLP(X_i)]
+        X_i += act(Y_i);  X_i += GELU(DW3(X_i));  [X_i += MLP(act(X_i))]
 
     Tokens are channel sub-pixels and features are positions: nothing is pooled, so a strong hint in one depth
     reinforces the weak one of another depth at the same place. ``norm`` is the L2 norm over the N positions (cosine
@@ -93,6 +93,8 @@ class CrossLayerChannelAttention(nn.Module):
         What stands in the place of the normalisation.
     mlp_ratio : int
         Width of the point-wise MLP; 0 for none.
+    mlp_levels : sequence of int, optional
+        Levels that have an MLP, by number, if not all: where nothing reads a level its MLP would never learn.
     """
 
     def __init__(
@@ -102,6 +104,7 @@ class CrossLayerChannelAttention(nn.Module):
         heads: int = 4,
         activation: str = "dyt",
         mlp_ratio: int = 0,
+        mlp_levels: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
         if not 2 <= len(channels) <= 4:
@@ -117,7 +120,8 @@ class CrossLayerChannelAttention(nn.Module):
         self.act = nn.ModuleList(build_activation(activation, c, gain=1e-2) for c in channels)
         self.after = nn.ModuleList(_zero_depthwise(c) for c in channels)
         self.bias = nn.Parameter(torch.zeros(heads, 1, sum(self.sizes), sum(self.sizes)))
-        self.mlp = nn.ModuleList(_mlp(c, mlp_ratio, activation) for c in channels) if mlp_ratio else None
+        with_mlp = range(len(channels)) if mlp_levels is None else mlp_levels
+        self.mlp = nn.ModuleDict({str(i): _mlp(channels[i], mlp_ratio, activation) for i in with_mlp if mlp_ratio})
 
     def forward(self, levels: Sequence[Tensor]) -> list[Tensor]:
         """Map the levels ``(B, C_i, H_i, W_i)``, finest first, to the same shapes.
@@ -137,7 +141,7 @@ class CrossLayerChannelAttention(nn.Module):
         for i, x in enumerate(levels):
             x = x + self.act[i](self.out[i](mixed[i]))
             x = x + F.gelu(self.after[i](x))
-            out.append(x + self.mlp[i](x) if self.mlp is not None else x)
+            out.append(x + self.mlp[str(i)](x) if str(i) in self.mlp else x)
         return out
 
     def _attend(self, projected: list[Tensor]) -> list[Tensor]:
@@ -167,9 +171,10 @@ def _zero_depthwise(channels: int) -> nn.Conv2d:
 
 
 def _mlp(channels: int, ratio: int, activation: str) -> nn.Module:
+    """Activation in the place of the norm before it, as in CFPT; starts at zero."""
+    last = nn.Conv2d(ratio * channels, channels, 1)
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(last.bias)  # type: ignore[arg-type]
     return nn.Sequential(
-        nn.Conv2d(channels, ratio * channels, 1),
-        nn.GELU(),
-        nn.Conv2d(ratio * channels, channels, 1),
-        build_activation(activation, channels, gain=1e-2),
+        build_activation(activation, channels), nn.Conv2d(channels, ratio * channels, 1), nn.GELU(), last
     )

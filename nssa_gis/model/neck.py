@@ -24,7 +24,12 @@ class _Attention(nn.Module):
             c = config.cross_layer
             self.cross_strides = c.strides
             self.cross_layer = CrossLayerChannelAttention(
-                [width[s] for s in c.strides], c.hidden, c.heads, c.activation, c.mlp_ratio
+                [width[s] for s in c.strides],
+                c.hidden,
+                c.heads,
+                c.activation,
+                c.mlp_ratio,
+                [i for i, s in enumerate(c.strides) if s <= max(config.head_strides)],
             )
         self.attention = nn.ModuleDict()
         if config.sparse_attention:
@@ -46,7 +51,8 @@ class CrossNeck(_Attention):
 
     Each trunk map goes through a 1x1 convolution; no top-down path. CFPT's levels are strides 8 to 64 and it adds a
     spatial twin of the channel attention, which the paper does not claim. With the cross-layer attention off a
-    feature pyramid's top-down sum (FPN) takes its place: the usual baseline.
+    feature pyramid takes its place (FPN, Lin et al., CVPR 2017: top-down sum, then a 3x3 convolution per level): the
+    usual baseline.
 
     Parameters
     ----------
@@ -59,6 +65,7 @@ class CrossNeck(_Attention):
         self.lateral = nn.ModuleList(
             ConvBlock(c_in, c_out, 1) for c_in, c_out in zip(config.widths, config.neck, strict=True)
         )
+        self.smooth = nn.ModuleList(ConvBlock(c, c, 3) for c in config.neck if not config.cross_layer)
 
     def forward(self, maps: list[Tensor]) -> dict[int, Tensor]:
         """Trunk maps, finest first, to pyramid levels, keyed by stride."""
@@ -67,6 +74,7 @@ class CrossNeck(_Attention):
         if self.cross_layer is None:
             for fine, coarse in zip(STRIDES[-2::-1], STRIDES[:0:-1], strict=True):
                 levels[fine] = levels[fine] + F.interpolate(levels[coarse], scale_factor=2.0, mode="nearest")
+            levels = {s: conv(x) for (s, x), conv in zip(levels.items(), self.smooth, strict=True)}
         self.attend(levels)
         for stride in self.cross_strides:
             levels[stride] = levels[stride] + before[stride]

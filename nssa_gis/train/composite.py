@@ -22,6 +22,8 @@ _VISIBLE = 0.5
 _MIN_SIDE = 3.0
 #: Share of the pieces of empty images that get pasted objects; the others stay empty.
 _PASTED = 0.5
+#: Pieces of pieces are not divided any further.
+_UNDIVIDED = 2
 
 
 @dataclass
@@ -88,6 +90,8 @@ class CompositeCrops:
         Probability that a piece is divided although its image would fill it.
     paster : Paster, optional
         Lays objects on half of the pieces of images that have none.
+    whole_from : int, optional
+        From this crop number on no piece is divided that its image would fill.
     """
 
     def __init__(
@@ -100,6 +104,7 @@ class CompositeCrops:
         scale: tuple[float, float] = (0.6, 1.6),
         split: float = 0.35,
         paster: Paster | None = None,
+        whole_from: int | None = None,
     ) -> None:
         share = np.array([w if len(s) else 0.0 for s, w in zip(sources, weights, strict=True)])
         if share.sum() == 0:
@@ -108,14 +113,15 @@ class CompositeCrops:
         # images with many boxes are drawn more often, but the empty ones keep a say
         self.chance = [_normalised([_interest(i) * max(1.0, i.width * i.height / 1e6) for i in s]) for s in sources]
         self.size, self.gsd, self.seed, self.scale, self.split = size, gsd, seed, scale, split
-        self.paster = paster
+        self.paster, self.whole_from = paster, whole_from
 
     def __getitem__(self, number: int) -> tuple[NDArray[np.uint8], Labels]:
         """Crop ``(3, size, size)`` uint8 and its labels."""
         rng = np.random.default_rng((self.seed, number))
         canvas = np.zeros((self.size, self.size, 3), np.uint8)
         labels = Labels.empty()
-        self._fill(rng, canvas, labels, 0, 0, self.size, self.size, 0)
+        whole = self.whole_from is not None and number >= self.whole_from
+        self._fill(rng, canvas, labels, 0, 0, self.size, self.size, 0 if not whole else _UNDIVIDED)
         canvas = degrade(rng, shade(rng, canvas))
         return np.ascontiguousarray(canvas.transpose(2, 0, 1)), labels
 
@@ -133,7 +139,7 @@ class CompositeCrops:
         """Lay pieces on the rectangle ``x, y, w, h`` of the canvas."""
         if min(w, h) < _MIN_PIECE or depth > 8:
             return
-        if depth < 2 and rng.random() < self.split:
+        if depth < _UNDIVIDED and rng.random() < self.split:
             part = int(rng.uniform(0.35, 0.65) * max(w, h))
             self._divide(rng, canvas, labels, (x, y, w, h), part, w >= h, depth)
             return

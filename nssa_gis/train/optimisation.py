@@ -34,8 +34,10 @@ def learning_rate(base: float, batch: int, done: float) -> float:
 
 def parameter_groups(model: torch.nn.Module, decay: float) -> list[dict[str, Any]]:
     """Weight decay on convolution kernels only: never on norms, biases and activation parameters."""
-    heavy = [p for p in model.parameters() if p.ndim == 4]
-    light = [p for p in model.parameters() if p.ndim != 4]
+    named = list(model.named_parameters())
+    # by name too: a table of position biases may have four dimensions
+    heavy = [p for name, p in named if p.ndim == 4 and name.endswith("weight")]
+    light = [p for name, p in named if not (p.ndim == 4 and name.endswith("weight"))]
     return [{"params": heavy, "weight_decay": decay}, {"params": light, "weight_decay": 0.0}]
 
 

@@ -19,8 +19,9 @@ from nssa_gis.train.datasets import longest_side
 from nssa_gis.train.recipe import Recipe
 from nssa_gis.train.trainer import Trainer
 
-#: Default tile, and the least overlap; the overlap goes in steps and exceeds the longest object.
-_TILE, _OVERLAP = 640, 128
+#: Default tile by trunk (the published lineage works on 800 to 1333 px), and the least overlap; the overlap goes in
+#: steps and exceeds the longest object.
+_TILES, _OVERLAP = {"csp": 640, "resnet": 1280}, 128
 #: Fewer held-out objects say nothing about what the scores mean.
 _ENOUGH = 200
 #: Without held-out images there is nothing to choose a threshold by.
@@ -43,6 +44,7 @@ def package_of(trainer: Trainer, found: dict[str, Accuracy], version: str, path:
         The ``.safetensors`` file.
     """
     recipe = trainer.recipe
+    tile = _TILES[trainer.model.config.trunk]
     longest = longest_side(trainer.train_images, recipe.gsd) or ModelInfo.max_object
     overall = found.get("all")
     line = overall.score_line if overall and overall.truths >= _ENOUGH else ScoreLine()
@@ -54,8 +56,8 @@ def package_of(trainer: Trainer, found: dict[str, Accuracy], version: str, path:
         classes=tuple(recipe.classes),
         gsd=recipe.gsd,
         gsd_range=recipe.gsd_range,
-        tile=_TILE,
-        overlap=_overlap(longest),
+        tile=tile,
+        overlap=_overlap(longest, tile),
         max_object=round(longest, 1),
         score_threshold=round(threshold, 2),
         licence=recipe.licence,
@@ -87,9 +89,9 @@ def _history(trainer: Trainer) -> dict[str, Any]:
     return {**done, "started_from": trainer.started_from} if trainer.started_from else done
 
 
-def _overlap(longest: float) -> int:
+def _overlap(longest: float, tile: int) -> int:
     above = (math.floor(longest / PAD_MULTIPLE) + 1) * PAD_MULTIPLE
-    return min(max(_OVERLAP, above), _TILE - PAD_MULTIPLE)
+    return min(max(_OVERLAP, above), tile - PAD_MULTIPLE)
 
 
 def _sources(recipe: Recipe) -> str:

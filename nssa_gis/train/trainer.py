@@ -34,6 +34,10 @@ from nssa_gis.train.shared_norm import share_batch_norm
 from nssa_gis.train.validation import validate
 from nssa_gis.train.warm_start import take_weights
 
+#: From this share of the steps on crops are cut from one image where it fills them: objects as they will be met. (A
+#: time budget knows its share only when the crops are made already: it keeps the mixture to the end.)
+_WHOLE_FROM = 0.85
+
 
 @dataclass(frozen=True)
 class TrainOptions:
@@ -137,6 +141,7 @@ class Trainer:
         self.train_images: list[list[LabelledImage]] = []
         self.val_images: list[list[LabelledImage]] = []
         self._in_step = self._stopping = False
+        self._begun_with: dict[str, Any] = {}  # options of a run that is resumed
 
     @property
     def checkpoint(self) -> Path:
@@ -191,6 +196,7 @@ class Trainer:
         if differing:
             told = ", ".join(f"{k} {before[k]}, not {now[k]}" for k in differing)
             raise NssaError(f"{self.checkpoint}: was made with {told}; use the same or another --run folder")
+        self._begun_with = {**progress["options"], "sources": progress.get("sources")}
         self.model.load_state_dict(parts["model"])
         self.average.model.load_state_dict(parts["ema"])
         restore_optimizer(self.optimizer, parts.get("optimizer", {}))  # none yet at step 0
@@ -241,6 +247,7 @@ class Trainer:
         if not self.train_images:
             self.load()
         self._report_data()
+        self._report_changes()
         crops = CompositeCrops(
             self.train_images,
             [s.weight for s in self.recipe.sources],
@@ -248,6 +255,7 @@ class Trainer:
             self.recipe.gsd,
             self.options.seed,
             paster=self._paster(),
+            whole_from=round(_WHOLE_FROM * self.options.steps) * self.options.batch if self.options.steps else None,
         )
         try:
             if self.progress < 1:
@@ -334,6 +342,7 @@ class Trainer:
             "network": self.model.config.to_dict(),
             "options": asdict(self.options),
             "setting": self._setting(),
+            "sources": self._sources(),
         }
         self.folder.mkdir(parents=True, exist_ok=True)
         save_checkpoint(self.checkpoint, parts, progress)
@@ -343,6 +352,18 @@ class Trainer:
         kept = {k: getattr(self.options, k) for k in ("crop", "batch", "seed", "assigner")}
         classes = {name: list(members) for name, members in self.recipe.classes.items()}
         return {"recipe": self.recipe.name, "classes": classes, "gsd": self.recipe.gsd, **kept}
+
+    def _sources(self) -> dict[str, float]:
+        return {f"{number} {s.name}": s.weight for number, s in enumerate(self.recipe.sources, 1)}
+
+    def _report_changes(self) -> None:
+        """Warn of what may change at a resume but bends the learning curve."""
+        now = {**asdict(self.options), "sources": self._sources()}
+        for name in ("steps", "time_budget", "learning_rate", "weight_decay", "sources"):
+            before = self._begun_with.get(name)
+            if before is not None and before != now[name]:
+                message = f"the run was begun with {name} {before}, not {now[name]}; it will not go on as it would have"
+                self.report({"event": "warning", "message": message})
 
     def _paster(self) -> Paster | None:
         bank = [

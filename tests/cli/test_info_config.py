@@ -27,3 +27,14 @@ def test_misuse(cli, arguments, message):
     done = cli("info", *arguments)
     assert done.returncode == 2
     assert message in done.stderr
+
+
+def test_a_network_of_ones_own_from_a_file(cli, tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text('base = "nssa-n"\nwavelet = false\n')
+    facts = json.loads(cli("info", "--model-config", path, "--input-size", 64, "--json").stdout)
+    assert facts["network"] == "mine"
+    assert not [p for p in facts["parts"] if "wavelet" in p["part"]]
+    done = cli("train", tmp_path, "-o", tmp_path / "x.safetensors", "--classes", "car", "--steps", 1, "--size", "huge")
+    assert done.returncode == 2
+    assert "--size huge: unknown network 'nssa-huge'" in done.stderr

@@ -15,7 +15,7 @@ from nssa_gis.model.detector import Detector
 from nssa_gis.train.checkpoint import load_checkpoint, save_checkpoint
 from nssa_gis.train.ema import MovingAverage
 from nssa_gis.train.log import read_log
-from nssa_gis.train.optimisation import autocast_type, learning_rate
+from nssa_gis.train.optimisation import autocast_type, learning_rate, parameter_groups
 from nssa_gis.train.packaging import _overlap
 from nssa_gis.train.recipe import recipe_of_folders
 from nssa_gis.train.trainer import Trainer, TrainOptions
@@ -138,7 +138,29 @@ def test_data_is_reported_and_nothing_held_out_is_warned_of(coco_folder, tmp_pat
 
 @pytest.mark.parametrize(("longest", "overlap"), [(20, 128), (127, 128), (128, 192), (200, 256), (900, 576)])
 def test_overlap_exceeds_the_longest_object(longest, overlap):
-    assert _overlap(longest) == overlap
+    assert _overlap(longest, 640) == overlap
+
+
+def test_a_resume_on_another_schedule_is_told(coco_folder, tmp_path):
+    trainer(coco_folder, tmp_path / "run", steps=3).run()
+    events = []
+    again = trainer(coco_folder, tmp_path / "run", steps=5, events=events, learning_rate=1e-3)
+    again.resume()
+    again.run()
+    told = [e["message"] for e in events if e["event"] == "warning"]
+    assert any("steps 3, not 5" in text for text in told)
+    assert any("learning_rate 0.002, not 0.001" in text for text in told)
+    assert len(told) == 2
+
+
+def test_position_biases_are_not_decayed():
+    model = Detector(named_config("nssa-s", 1))
+    heavy, light = (group["params"] for group in parameter_groups(model, 0.05))
+    bias = model.neck.cross_layer.bias
+    assert bias.ndim == 4
+    assert any(p is bias for p in light) and not any(p is bias for p in heavy)
+    assert len(heavy) + len(light) == len(list(model.parameters()))
+    assert any(p is model.trunk.stem[0].weight for p in heavy)
 
 
 def test_moving_average_carries_buffers():
