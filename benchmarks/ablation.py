@@ -183,7 +183,7 @@ def _truths(recipe: Recipe) -> list[ImageTruth]:
         height, width = image.height, image.width
         zoom = image.gsd / recipe.gsd
         scale = np.array([round(width * zoom) / width, round(height * zoom) / height] * 2, np.float32)
-        truths.append(ImageTruth(image.boxes * scale, image.labels, image.ignore * scale))
+        truths.append(ImageTruth(image.boxes * scale, image.labels, image.excusing * scale))
     return truths
 
 

@@ -57,7 +57,7 @@ class Sheet:
         w, h = (max(1, round(side * image.gsd / gsd)) for side in (width, height))
         scale = np.array([w / width, h / height] * 2, np.float32)
         resized = np.asarray(Image.fromarray(image.pixels).resize((w, h), Image.Resampling.BILINEAR))
-        truth = ImageTruth(image.boxes * scale, image.labels, image.ignore * scale)
+        truth = ImageTruth(image.boxes * scale, image.labels, image.excusing * scale)
         return cls(np.ascontiguousarray(resized.transpose(2, 0, 1)), truth)
 
     def window(self, x0: int, y0: int, width: int, height: int) -> np.ndarray[Any, np.dtype[np.uint8]]:

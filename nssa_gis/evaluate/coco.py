@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,11 +30,38 @@ class ImageTruth:
         Class index.
     ignore : ndarray, shape (M, 4)
         Areas where detections count neither way.
+    ignore_labels : ndarray of int, shape (M,), or None
+        The class that an area is for (COCO's crowds, difficult objects); -1 for all (ignored regions), and so are all
+        where it is None.
+    areas : ndarray, shape (N,), or None
+        Sizes of the objects as labelled, square pixels; None where they are those of the boxes.
+    size : (int, int) or None
+        Width and height of the image, where known.
     """
 
-    boxes: NDArray[np.float32]
+    boxes: NDArray[np.floating]
     labels: NDArray[np.int64]
-    ignore: NDArray[np.float32]
+    ignore: NDArray[np.floating]
+    ignore_labels: NDArray[np.int64] | None = None
+    areas: NDArray[np.float64] | None = None
+    size: tuple[int, int] | None = None
+
+    @property
+    def sizes(self) -> NDArray[np.float64]:
+        """Square pixels of each object, which tell its size bin ``(N,)``."""
+        if self.areas is not None:
+            return self.areas
+        return (self.boxes[:, 2:] - self.boxes[:, :2]).astype(np.float64).prod(1)
+
+    @property
+    def ignore_classes(self) -> NDArray[np.int64]:
+        """Class that each ignore area is for, -1 for all ``(M,)``."""
+        return np.full(len(self.ignore), -1) if self.ignore_labels is None else self.ignore_labels
+
+    def take(self, index: NDArray[np.bool_]) -> ImageTruth:
+        """Select objects by a mask; the ignore areas stay."""
+        areas = None if self.areas is None else self.areas[index]
+        return replace(self, boxes=self.boxes[index], labels=self.labels[index], areas=areas)
 
 
 @dataclass(frozen=True)
@@ -75,14 +102,13 @@ def evaluate_boxes(
     Parameters
     ----------
     truths, found : sequences of equal length
-        Labels and detections per image, in the same pixels. Detections whose own area lies half or more inside an
-        ignore area are dropped first.
+        Labels and detections per image, in the same pixels. Detections that :func:`excused` tells are dropped first.
     classes : int
         Number of classes.
     max_detections : int
         Per image and class.
     """
-    kept = [d.take(~in_ignore(d.boxes, t.ignore)) for t, d in zip(truths, found, strict=True)]
+    kept = [d.take(~excused(d, t)) for t, d in zip(truths, found, strict=True)]
     curve = precision_recall(truths, kept)
     table = average_precisions(truths, kept, classes, {"all": (0.0, np.inf)}, (1, 100, max_detections))
     return Accuracy(
@@ -144,11 +170,12 @@ def average_precisions(
     Parameters
     ----------
     truths, found : sequences of equal length
-        Labels and detections per image, in the same pixels; ignore areas are not looked at.
+        Labels and detections per image, in the same pixels. Ignore areas of a class are its ``iscrowd`` annotations;
+        those for all classes are not looked at.
     classes : int
         K, number of classes.
     areas : mapping of str to (low, high)
-        Ranges of box area in square pixels, both ends inclusive.
+        Ranges of area in square pixels, both ends inclusive; of objects as labelled, of detections that of the box.
     limits : tuple of int
         Detections per image and class, rising; AP is read at the last.
 
@@ -162,7 +189,7 @@ def average_precisions(
         # without detections the library fails; a class with objects then has precision and recall 0
         present = np.zeros((classes, len(areas)))
         for label in range(classes):
-            sizes = np.concatenate([_areas(t.boxes[t.labels == label]) for t in truths] or [np.empty(0)])
+            sizes = np.concatenate([t.sizes[t.labels == label] for t in truths] or [np.empty(0)])
             present[label] = [((sizes >= low) & (sizes <= high)).any() for low, high in areas.values()]
         empty = np.where(present, 0.0, -1.0)[None, :, :, None].repeat(len(limits), 3).repeat(len(ious), 0)
         return Averages(ious, tuple(areas), limits, empty[:, None].repeat(101, 1), empty)
@@ -185,11 +212,21 @@ def _mean(table: NDArray[np.float64]) -> float:
     return float(table[table > -1].mean()) if (table > -1).any() else float("nan")
 
 
-def _areas(boxes: NDArray[np.floating]) -> NDArray[np.float64]:
-    return (boxes[:, 2:] - boxes[:, :2]).astype(np.float64).prod(1)
+def excused(found: Detections, truth: ImageTruth) -> NDArray[np.bool_]:
+    """Tell detections in an ignore area that is for all classes or for their own: ``(N,)``."""
+    return in_ignore(found.boxes, truth.ignore[truth.ignore_classes < 0]) | in_crowd(found, truth)
 
 
-def in_ignore(boxes: NDArray[np.float64], ignore: NDArray[np.float32]) -> NDArray[np.bool_]:
+def in_crowd(found: Detections, truth: ImageTruth) -> NDArray[np.bool_]:
+    """Tell detections in an ignore area of their own class: ``(N,)``."""
+    inside = np.zeros(len(found), bool)
+    for label in np.unique(truth.ignore_classes[truth.ignore_classes >= 0]):
+        mine = found.labels == label
+        inside[mine] = in_ignore(found.boxes[mine], truth.ignore[truth.ignore_classes == label])
+    return inside
+
+
+def in_ignore(boxes: NDArray[np.float64], ignore: NDArray[np.floating]) -> NDArray[np.bool_]:
     """Boxes half or more of whose own area lies inside one of the ignore areas: ``(N,)``."""
     if len(ignore) == 0 or len(boxes) == 0:
         return np.zeros(len(boxes), bool)
@@ -214,7 +251,7 @@ def match(truth: ImageTruth, found: Detections, iou: float = 0.5) -> NDArray[np.
     return hit
 
 
-def iou_matrix(a: NDArray[np.float64], b: NDArray[np.float32]) -> NDArray[np.float64]:
+def iou_matrix(a: NDArray[np.float64], b: NDArray[np.floating]) -> NDArray[np.float64]:
     """IoU of every pair: ``(N, M)``."""
     low, high = np.maximum(a[:, None, :2], b[None, :, :2]), np.minimum(a[:, None, 2:], b[None, :, 2:])
     shared = np.clip(high - low, 0, None).prod(-1)
@@ -244,6 +281,17 @@ class Curve:
         """Which detections are right ``(N,)``."""
         return np.diff(self.recall, prepend=0.0) > 0
 
+    @property
+    def f1(self) -> NDArray[np.float64]:
+        """F1 of each threshold ``(N,)``; 0 inside a run of equal scores, where no threshold can cut."""
+        f1 = 2 * self.precision * self.recall / np.maximum(self.precision + self.recall, 1e-9)
+        return np.where(np.append(self.scores[1:] != self.scores[:-1], True)[: len(f1)], f1, 0.0)
+
+    @property
+    def best_f1(self) -> float:
+        """Highest F1 over all thresholds."""
+        return float(self.f1.max(initial=0.0))
+
     def operating_point(self) -> tuple[float, float, float, float]:
         """Precision, recall, F1 and threshold; zeros and threshold 1 where nothing is right.
 
@@ -252,19 +300,28 @@ class Curve:
         """
         if not self.recall.any():
             return 0.0, 0.0, 0.0, 1.0
-        f1 = 2 * self.precision * self.recall / np.maximum(self.precision + self.recall, 1e-9)
-        best = int(np.argmax(f1 >= f1.max() - _PLATEAU))
+        f1 = self.f1
+        best = int(np.argmax((f1 >= f1.max() - _PLATEAU) & (f1 > 0)))
         return float(self.precision[best]), float(self.recall[best]), float(f1[best]), float(self.scores[best])
 
 
 def precision_recall(truths: Sequence[ImageTruth], found: Sequence[Detections], label: int | None = None) -> Curve:
-    """Precision-recall curve at IoU 0.5 over all images, of one class or of all together."""
+    """Precision-recall curve at IoU 0.5 over all images, of one class or of all together.
+
+    A detection that matches no object counts neither way in an ignore area of its class, as in COCO; areas for all
+    classes are not looked at.
+    """
     if label is not None:
-        truths = [ImageTruth(t.boxes[t.labels == label], t.labels[t.labels == label], t.ignore) for t in truths]
+        truths = [t.take(t.labels == label) for t in truths]
         found = [d.take(d.labels == label) for d in found]
     total = sum(len(t.boxes) for t in truths)
-    hits = np.concatenate([match(t, d) for t, d in zip(truths, found, strict=True)] or [np.empty(0, bool)])
-    scores = np.concatenate([d.scores for d in found] or [np.empty(0, np.float32)]).astype(np.float64)
+    columns = []
+    for t, d in zip(truths, found, strict=True):
+        hit = match(t, d)
+        counted = hit | ~in_crowd(d, t)
+        columns.append((hit[counted], d.scores[counted].astype(np.float64)))
+    hits = np.concatenate([hit for hit, _ in columns] or [np.empty(0, bool)])
+    scores = np.concatenate([score for _, score in columns] or [np.empty(0)])
     order = np.argsort(-scores, kind="stable")
     true = np.cumsum(hits[order])
     return Curve(true / np.arange(1, len(true) + 1), true / max(total, 1), scores[order], total)
@@ -278,16 +335,20 @@ def operating_point(truths: Sequence[ImageTruth], found: Sequence[Detections]) -
 def _coco_truth(truths: Sequence[ImageTruth], classes: int) -> dict[str, list[dict[str, object]]]:
     annotations: list[dict[str, object]] = []
     for image, t in enumerate(truths):
-        for box, label in zip(t.boxes.tolist(), t.labels.tolist(), strict=True):
-            w, h = box[2] - box[0], box[3] - box[1]
+        crowds = t.ignore_classes >= 0
+        boxes = np.concatenate((t.boxes, t.ignore[crowds]))
+        # the matcher never judges a crowd by its area
+        areas = np.concatenate((t.sizes, np.zeros(crowds.sum())))
+        labels = np.concatenate((t.labels, t.ignore_classes[crowds]))
+        for number, (box, area, label) in enumerate(zip(boxes.tolist(), areas.tolist(), labels.tolist(), strict=True)):
             annotations.append(
                 {
                     "id": len(annotations) + 1,
                     "image_id": image + 1,
                     "category_id": label + 1,
-                    "bbox": [box[0], box[1], w, h],
-                    "area": w * h,
-                    "iscrowd": 0,
+                    "bbox": [box[0], box[1], box[2] - box[0], box[3] - box[1]],
+                    "area": area,
+                    "iscrowd": int(number >= len(t.boxes)),
                 }
             )
     return {

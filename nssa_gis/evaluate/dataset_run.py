@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +39,8 @@ def class_table(
     categories : sequence of str
         Those of the dataset.
     given : mapping of str to sequence of str
-        Class of the model to categories; for classes that are not in it, the category of the same name.
+        Class of the model to categories; for classes that are not in it, the category of the same name. To a class that
+        is in it only those given belong.
 
     Raises
     ------
@@ -47,8 +49,9 @@ def class_table(
     """
     own, there = list(map(plain_name, model)), list(map(plain_name, categories))
     table = np.full(len(categories), -1, np.int64)
+    explicit = set(map(plain_name, given))
     for k, name in enumerate(there):
-        if name in own:
+        if name in own and name not in explicit:
             table[k] = own.index(name)
     for label, members in given.items():
         if plain_name(label) not in own:
@@ -72,9 +75,47 @@ def usable_entries(table: Table, classes: NDArray[np.int64]) -> list[Entry]:
 
 
 def truth_of(entry: Entry, classes: NDArray[np.int64]) -> ImageTruth:
-    """Labels of an image in its own pixels; categories that the model does not know are left out."""
+    """Labels of an image in its own pixels, without categories that the model does not know and areas for these."""
     labels = classes[entry.categories]
-    return ImageTruth(entry.boxes[labels >= 0], labels[labels >= 0], entry.ignore)
+    good = labels >= 0
+    own = np.full(len(entry.ignore), -1) if entry.ignore_categories is None else entry.ignore_categories
+    kept = (own < 0) | (classes[own] >= 0)
+    return ImageTruth(
+        entry.boxes[good],
+        labels[good],
+        entry.ignore[kept],
+        np.where(own < 0, -1, classes[own])[kept],
+        None if entry.areas is None else entry.areas[good],
+        entry.size,
+    )
+
+
+def spread(entries: Sequence[Entry], limit: int | None) -> list[Entry]:
+    """At most ``limit`` of the images, evenly spread from the first to the last."""
+    if not limit or limit >= len(entries):
+        return list(entries)
+    return [entries[round(k * (len(entries) - 1) / max(limit - 1, 1))] for k in range(limit)]
+
+
+def only_classes(
+    truths: Sequence[ImageTruth], found: Sequence[Detections], used: Sequence[int]
+) -> tuple[list[ImageTruth], list[Detections]]:
+    """Leave out classes of the model that the dataset does not label, and number the others anew.
+
+    Parameters
+    ----------
+    truths, found : sequences
+        Labels and detections per image; all labels are among ``used``.
+    used : sequence of int
+        Classes of the model to keep.
+    """
+    number = np.full(max(used) + 2, -1)  # its last element is the -1 of no class
+    number[list(used)] = np.arange(len(used))
+    known = [d.take(np.isin(d.labels, used)) for d in found]
+    return (
+        [replace(t, labels=number[t.labels], ignore_labels=number[t.ignore_classes]) for t in truths],
+        [Detections.from_columns(d.boxes, d.scores, number[d.labels]) for d in known],
+    )
 
 
 def detect_entries(
@@ -161,5 +202,5 @@ def _read(path: Path) -> NDArray[np.uint8]:
     try:
         with Image.open(path) as opened:
             return np.asarray(opened.convert("RGB"))
-    except OSError as error:
+    except (OSError, Image.DecompressionBombError) as error:
         raise NssaError(f"cannot read the image {path}: {error}") from None

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from nssa_gis.detections import Detections
-from nssa_gis.evaluate.coco import Curve, ImageTruth, average_precisions, in_ignore, precision_recall
+from nssa_gis.evaluate.coco import Curve, ImageTruth, average_precisions, excused, precision_recall
 from nssa_gis.evaluate.visdrone import official_scores
 
 _COCO_AREAS = {
@@ -41,6 +41,8 @@ class Protocol:
     limits : tuple of int
         Detections per image and class, rising; AP is read at the last. (Of the official VisDrone protocol: per image,
         over all classes.)
+    regions : bool
+        Detections in ignored regions are taken out first; COCO knows crowds only, each for its own class.
     official : bool
         VisDrone's own matching and averages instead of COCO's.
     """
@@ -48,6 +50,7 @@ class Protocol:
     about: str
     areas: dict[str, tuple[float, float]]
     limits: tuple[int, ...]
+    regions: bool = False
     official: bool = False
 
 
@@ -57,11 +60,13 @@ PROTOCOLS = {
         "VisDrone as COCO: ignored regions taken out, 500 detections per image and class",
         _COCO_AREAS,
         (1, 10, 100, 500),
+        regions=True,
     ),
     "visdrone-official": Protocol(
         "VisDrone's toolkit: 500 detections per image over all classes, classes weighted by the images they are in",
         {},
         (1, 10, 100, 500),
+        regions=True,
         official=True,
     ),
     "aitod": Protocol(
@@ -81,7 +86,9 @@ class ClassScore:
     ap, ap50 : float
         0 to 1; NaN without an object of the class.
     precision, recall, f1, threshold : float
-        At the operating point of the class, IoU 0.5.
+        At the operating point of the class, IoU 0.5 (:meth:`~nssa_gis.evaluate.coco.Curve.operating_point`).
+    best_f1 : float
+        Highest F1 over all thresholds, IoU 0.5.
     truths : int
         Number of labelled objects.
     """
@@ -93,6 +100,7 @@ class ClassScore:
     recall: float
     f1: float
     threshold: float
+    best_f1: float
     truths: int
 
 
@@ -112,6 +120,8 @@ class ProtocolScore:
         Average recall per limit of detections.
     precision, recall, f1, threshold : float
         At the operating point over all classes, IoU 0.5.
+    best_f1 : float
+        Highest F1 over all thresholds and all classes, IoU 0.5.
     truths : int
         Number of labelled objects that count.
     classes : list of ClassScore
@@ -130,6 +140,7 @@ class ProtocolScore:
     recall: float
     f1: float
     threshold: float
+    best_f1: float
     truths: int
     classes: list[ClassScore]
     curves: dict[str, Curve]
@@ -146,8 +157,10 @@ def score_protocol(
 ) -> ProtocolScore:
     """Score detections under a protocol.
 
-    Detections half or more of whose own area lies in an ignore area are taken out first (for ``visdrone`` and the
-    others: in any single one; for ``visdrone-official``: in their union, and objects likewise).
+    Ignore areas of a class (crowds, difficult objects) are for detections of this class only; in ``coco`` and ``aitod``
+    they are ``iscrowd`` annotations. Those for all classes (ignored regions) exist in the VisDrone protocols alone:
+    there detections half or more of whose own area lies in an ignore area are taken out first (``visdrone``: in any
+    single one; ``visdrone-official``: in their union, and objects likewise).
 
     Parameters
     ----------
@@ -165,7 +178,8 @@ def score_protocol(
         per_class = [(official.class_ap[k], official.class_ap50[k]) for k in range(len(classes))]
         ap, ap50, ap75, areas, recalls = official.ap, official.ap50, official.ap75, {}, official.recalls
     else:
-        found = [d.take(~in_ignore(d.boxes, t.ignore)) for t, d in zip(truths, found, strict=True)]
+        if protocol.regions:
+            found = [d.take(~excused(d, t)) for t, d in zip(truths, found, strict=True)]
         table = average_precisions(truths, found, len(classes), protocol.areas, protocol.limits)
         ap, ap50, ap75 = table.ap(), table.ap(iou=0.5), table.ap(iou=0.75)
         areas = {area: table.ap(area) for area in protocol.areas if area != "all"}
@@ -175,11 +189,11 @@ def score_protocol(
     scores = []
     for k, (label, (class_ap, class_ap50)) in enumerate(zip(classes, per_class, strict=True)):
         curves[label] = precision_recall(truths, found, k)
-        point = curves[label].operating_point()
-        scores.append(ClassScore(label, class_ap, class_ap50, *point, curves[label].truths))
-    return ProtocolScore(
-        name, ap, ap50, ap75, areas, recalls, *curves["all"].operating_point(), curves["all"].truths, scores, curves
-    )
+        curve = curves[label]
+        scores.append(ClassScore(label, class_ap, class_ap50, *curve.operating_point(), curve.best_f1, curve.truths))
+    every = curves["all"]
+    point = every.operating_point()
+    return ProtocolScore(name, ap, ap50, ap75, areas, recalls, *point, every.best_f1, every.truths, scores, curves)
 
 
 def _without_nan(value: Any) -> Any:

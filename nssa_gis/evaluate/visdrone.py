@@ -47,7 +47,8 @@ def official_scores(
 ) -> OfficialScores:
     """Score as the toolkit does.
 
-    (1) Objects and detections half of whose area lies in the union of the ignored regions are taken out; (2) of each
+    (1) Objects and detections half of whose area lies in the union of the ignored regions are taken out (a region of
+    one class, which VisDrone does not have, for this class only); (2) of each
     image the first ``limits[-1]`` rows over all classes count, in the order given (sort by score before); (3) greedy
     matching by score; (4) AP is the area under the monotone precision-recall curve at all points; (5) the mean over
     classes weights each by the number of images that hold it.
@@ -63,14 +64,13 @@ def official_scores(
     """
     kept_truths, kept_found = [], []
     for truth, detections in zip(truths, found, strict=True):
-        good = ~_in_union(truth.boxes, truth.ignore)
-        kept_truths.append(ImageTruth(truth.boxes[good], truth.labels[good], truth.ignore))
-        kept_found.append(detections.take(~_in_union(detections.boxes, truth.ignore)))
+        kept_truths.append(truth.take(~_in_regions(truth.boxes, truth.labels, truth)))
+        kept_found.append(detections.take(~_in_regions(detections.boxes, detections.labels, truth)))
     ap = np.full((classes, len(_IOUS)), np.nan)
     recall = np.full((classes, len(_IOUS), len(limits)), np.nan)
     weight = np.zeros(classes)
     for label in range(classes):
-        own = [ImageTruth(t.boxes[t.labels == label], t.labels[t.labels == label], t.ignore) for t in kept_truths]
+        own = [t.take(t.labels == label) for t in kept_truths]
         weight[label] = sum(len(t.boxes) > 0 for t in own)
         if weight[label] == 0:
             continue
@@ -97,21 +97,55 @@ def official_scores(
     )
 
 
-def _in_union(boxes: NDArray[np.floating], ignore: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Boxes (rounded to whole pixels) with half of their area or more in the union of the areas: ``(N,)``."""
-    if len(ignore) == 0 or len(boxes) == 0:
+def _in_regions(boxes: NDArray[np.floating], labels: NDArray[np.integer], truth: ImageTruth) -> NDArray[np.bool_]:
+    """Boxes with half of their area or more in the union of the regions for all classes and for their own: ``(N,)``."""
+    own = truth.ignore_classes
+    inside = _in_union(boxes, truth.ignore[own < 0], truth.size)
+    for label in np.unique(own[own >= 0]):
+        mine = labels == label
+        inside[mine] = _in_union(boxes[mine], truth.ignore[(own < 0) | (own == label)], truth.size)
+    return inside
+
+
+def _in_union(
+    boxes: NDArray[np.floating], regions: NDArray[np.floating], size: tuple[int, int] | None
+) -> NDArray[np.bool_]:
+    """Boxes with half of their area or more in the union of the regions: ``(N,)``.
+
+    Counted in whole pixels as ``dropObjectsInIgr.m`` does, down to its oddities. ``x, y, w, h`` of boxes are rounded
+    one by one, halves up, and raised to 1 or more; they are taken for pixel numbers counted from 1. A region marks the
+    pixels of columns x to x + w and rows y to y + h, both ends included (one more each way than its size), within the
+    image. A box counts the marked pixels of columns x + 1 to x + w and rows y + 1 to y + h, within the image, and
+    divides by its whole w h. (Sides of regions are rounded too; the toolkit has them whole.)
+
+    Parameters
+    ----------
+    boxes, regions : ndarray, shapes (N, 4) and (M, 4)
+        ``x0, y0, x1, y1`` in pixels.
+    size : (int, int) or None
+        Width and height of the image; None: it goes on beyond all regions.
+    """
+    if len(regions) == 0 or len(boxes) == 0:
         return np.zeros(len(boxes), bool)
-    areas = np.rint(ignore).astype(np.int64).clip(0)
-    width, height = areas[:, 2].max(), areas[:, 3].max()
+    marks = _whole(regions)
+    width, height = (marks[:, :2] + marks[:, 2:]).max(0)
+    if size:
+        width, height = min(width, size[0]), min(height, size[1])
+    # row and column 0 are the zeros before the first pixel; beyond the last region the sums no longer change
     mask = np.zeros((height + 1, width + 1), np.int64)
-    for x0, y0, x1, y1 in areas:
-        mask[y0 + 1 : y1 + 1, x0 + 1 : x1 + 1] = 1
+    for x, y, w, h in marks:
+        mask[y : y + h + 1, x : x + w + 1] = 1
     total = mask.cumsum(0).cumsum(1)
-    whole = np.rint(boxes).astype(np.int64)
-    x0, y0, x1, y1 = np.clip(whole, 0, np.array([width, height, width, height])).T
+    x, y, w, h = _whole(boxes).T
+    x0, y0, x1, y1 = np.minimum(x, width), np.minimum(y, height), np.minimum(x + w, width), np.minimum(y + h, height)
     inside = total[y1, x1] - total[y0, x1] - total[y1, x0] + total[y0, x0]
-    size = (whole[:, 2:] - whole[:, :2]).clip(1).prod(1)
-    return inside >= _IGNORED * size
+    return inside >= _IGNORED * w * h
+
+
+def _whole(boxes: NDArray[np.floating]) -> NDArray[np.int64]:
+    """``x, y, w, h`` as the toolkit rounds them: halves up, at least 1."""
+    xywh = np.concatenate((boxes[:, :2], boxes[:, 2:] - boxes[:, :2]), 1).astype(np.float64)
+    return np.floor(xywh + 0.5).clip(1).astype(np.int64)
 
 
 def _curves(

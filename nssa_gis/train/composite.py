@@ -144,7 +144,7 @@ class CompositeCrops:
             self._divide(rng, canvas, labels, (x, y, w, h), part, w >= h, depth)
             return
         image, zoom = self._draw(rng)
-        turn = int(rng.integers(4))
+        turn = 0 if image.upright else int(rng.integers(4))  # with the mirroring from left to right: all eight poses
         height, width = image.height, image.width
         have_w, have_h = (int(side * zoom) for side in ((height, width) if turn % 2 else (width, height)))
         take_w, take_h = min(w, have_w), min(h, have_h)

@@ -6,6 +6,7 @@ EXIF orientation is not applied: boxes refer to the pixels as they are stored.
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from PIL import Image
 
 from nssa_gis.errors import NssaError
 from nssa_gis.train.formats.registry import read_table
-from nssa_gis.train.formats.table import Entry, Table, no_boxes
+from nssa_gis.train.formats.table import Entry, Table, image_size
 from nssa_gis.train.recipe import Recipe, Source
 
 #: Images finer than this share of the working GSD are reduced when loaded: the rest of the detail would never be seen.
@@ -47,13 +48,17 @@ class LabelledImage:
     labels : ndarray of int64, shape (N,)
         Class index.
     ignore : ndarray of float32, shape (M, 4)
-        Areas that teach nothing (``iscrowd``, ignored regions, difficult objects).
+        Areas that teach nothing (``iscrowd``, ignored regions, difficult objects, muted ones).
     unlabelled : ndarray of bool, shape (classes,)
         Classes that are not labelled exhaustively here: no negatives for them.
     mistakes : ndarray of float32, shape (K, 4)
         Where an earlier model saw objects that are not there (hard negatives): drawn more often.
     kept : ndarray or None
         The pixels, where they stay in memory.
+    upright : bool
+        Has an up and a down: not to be turned.
+    muted : int
+        So many areas at the end of ``ignore`` excuse no detection in a validation (VisDrone's "others").
     """
 
     source: str
@@ -67,8 +72,15 @@ class LabelledImage:
     labels: NDArray[np.int64]
     ignore: NDArray[np.float32]
     unlabelled: NDArray[np.bool_]
-    mistakes: NDArray[np.float32] = field(default_factory=no_boxes)
+    mistakes: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 4), np.float32))
     kept: NDArray[np.uint8] | None = field(default=None, repr=False)
+    upright: bool = False
+    muted: int = 0
+
+    @property
+    def excusing(self) -> NDArray[np.float32]:
+        """The areas of ``ignore`` where a validation counts detections neither way."""
+        return self.ignore[: len(self.ignore) - self.muted]
 
     @property
     def pixels(self) -> NDArray[np.uint8]:
@@ -89,7 +101,7 @@ def _decode(path: Path, width: int, height: int) -> NDArray[np.uint8]:
             if opened.mode.startswith(("I", "F")):
                 raise NssaError(f"{path}: more than 8 bits a channel (mode {opened.mode}); scale it to 8 bits first")
             image = opened.convert("RGB")
-    except OSError as error:
+    except (OSError, Image.DecompressionBombError) as error:
         raise NssaError(f"cannot read the training image {path}: {error}") from None
     if image.size != (width, height):
         image = image.resize((width, height), Image.Resampling.BOX)
@@ -106,8 +118,8 @@ def load_split(recipe: Recipe, split: str) -> list[list[LabelledImage]]:
     recipe : Recipe
         The sources.
     split : {"train", "val"}
-        Scenes in ``val_scenes`` are val; all that no source of the same folder holds out are train (if the source's
-        weight is above 0).
+        Scenes in ``val_scenes`` and all images of a source with ``split = "val"`` are val; train is what no source of
+        the same folder holds out by scene and no source by image (if the source's weight is above 0).
 
     Returns
     -------
@@ -121,8 +133,9 @@ def load_split(recipe: Recipe, split: str) -> list[list[LabelledImage]]:
     """
     room = _IN_MEMORY
     loaded = []
+    held_out = _held_images(recipe)
     for source in recipe.sources:
-        images = _select(source, recipe, split)
+        images = _select(source, recipe, split, held_out)
         for k, image in enumerate(images):
             room -= 3 * image.width * image.height
             if room < 0:
@@ -132,7 +145,13 @@ def load_split(recipe: Recipe, split: str) -> list[list[LabelledImage]]:
     return loaded
 
 
-def _select(source: Source, recipe: Recipe, split: str) -> list[LabelledImage]:
+def _held_images(recipe: Recipe) -> set[str]:
+    """Files of the sources that are held out whole; scenes would not do, train and val may name images alike."""
+    whole = [source for source in recipe.sources if source.split == "val"]
+    return {os.path.abspath(entry.path) for source in whole for entry in _table(source).entries}
+
+
+def _select(source: Source, recipe: Recipe, split: str, held_out: set[str]) -> list[LabelledImage]:
     table = _table(source)
     classes = [_class_index(recipe.classes, name) for name in table.categories]
     index = np.array([-1 if k is None else k for k in classes], np.int64)
@@ -142,7 +161,9 @@ def _select(source: Source, recipe: Recipe, split: str) -> list[LabelledImage]:
     for entry in table.entries:
         if split == "train" and (source.weight == 0 or entry.scene in all_held_out):
             continue
-        if split == "val" and entry.scene not in source.val_scenes:
+        if split == "train" and os.path.abspath(entry.path) in held_out:
+            continue
+        if split == "val" and source.split != "val" and entry.scene not in source.val_scenes:
             continue
         if _matches(entry.facts, source.only):
             images.append(_labelled(source, recipe, entry, index))
@@ -226,7 +247,7 @@ def _labelled(source: Source, recipe: Recipe, entry: Entry, index: NDArray[np.in
             f"{entry.path}: its metres per pixel are unknown; give the source a gsd in the recipe "
             '(gsd = "native" to use the pixels as they are)'
         )
-    full_width, full_height = image_size(entry.path)
+    full_width, full_height = entry.size or image_size(entry.path)
     shrink = min(1.0, float(gsd) / (recipe.gsd * _FINEST))
     width, height = full_width, full_height
     if shrink < 1:
@@ -246,27 +267,14 @@ def _labelled(source: Source, recipe: Recipe, entry: Entry, index: NDArray[np.in
         width,
         height,
         float(gsd) / float(scale[0]),
-        entry.boxes[labels >= 0] * scale,
+        entry.boxes[labels >= 0].astype(np.float32) * scale,
         labels[labels >= 0],
-        np.concatenate((entry.ignore, entry.muted)) * scale,
+        np.concatenate((entry.ignore, entry.muted)).astype(np.float32) * scale,
         unlabelled,
-        entry.mistakes * scale,
+        entry.mistakes.astype(np.float32) * scale,
+        upright=source.upright,
+        muted=len(entry.muted),
     )
-
-
-def image_size(path: Path) -> tuple[int, int]:
-    """Width and height from the file's header.
-
-    Raises
-    ------
-    NssaError
-        There is no readable image.
-    """
-    try:
-        with Image.open(path) as opened:
-            return opened.size
-    except OSError as error:
-        raise NssaError(f"cannot read the training image {path}: {error}") from None
 
 
 def count(images: Sequence[Sequence[LabelledImage]]) -> tuple[int, int]:

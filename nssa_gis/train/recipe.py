@@ -25,13 +25,19 @@ class Source:
     path : Path
         The folder.
     weight : float
-        Relative share of training crops drawn from it; 0 for none.
+        Relative share of training crops drawn from it; 0 for none, as where ``split`` is given.
     gsd : float, "native" or None
         Metres per pixel of images that state none; ``native``: their pixels are used as they are.
     val_scenes : tuple of str
-        Scenes (``scene`` field of the images) held out for validation.
+        Scenes held out for validation: the ``scene`` field of COCO images, what their name begins with in VisDrone,
+        elsewhere and by default the stem of the file name.
+    split : "val" or None
+        ``val``: all its images are held out for validation, and teach nothing through another source either.
     only : dict
         Keep images whose field equals the value; an absent field counts as false, null (unknown) never matches.
+    upright : bool
+        Its images have an up and a down (oblique views, as in VisDrone): they are mirrored from left to right, but
+        never turned nor mirrored upside down.
     cut_out : bool
         Objects of its training images are also pasted on images that have none.
     format, annotations, images : str or None
@@ -42,7 +48,9 @@ class Source:
     weight: float = 1.0
     gsd: float | str | None = None
     val_scenes: tuple[str, ...] = ()
+    split: str | None = None
     only: dict[str, Any] = field(default_factory=dict)
+    upright: bool = False
     cut_out: bool = False
     format: str | None = None
     annotations: str | None = None
@@ -103,6 +111,9 @@ def load_recipe(path: Path, roots: Sequence[Path]) -> Recipe:
     sources = []
     for number, entry in enumerate(values["source"], 1):
         _check(path, f"source {number}", entry, _SOURCE_KEYS, ("path",))
+        if entry.get("split") == "val":
+            if entry.setdefault("weight", 0.0) or entry.get("val_scenes"):
+                raise NssaError(f'{path}: source {number} is held out whole (split = "val"): no weight, no val_scenes')
         found = next((r / entry["path"] for r in places if (r / entry["path"]).is_dir()), None)
         rest = {k: v for k, v in entry.items() if k not in ("path", "optional", "val_scenes")}
         if found is not None and "annotations" in rest:
@@ -156,8 +167,10 @@ _SOURCE_KEYS: _Keys = {
     "weight": (_number, "a number from 0"),
     "gsd": (lambda v: v == "native" or (_number(v) and v > 0), 'a number over 0 or "native"'),
     "val_scenes": (_texts, "a list of texts"),
+    "split": (lambda v: v == "val", '"val" (or left out)'),
     "only": (lambda v: isinstance(v, dict), "a table"),
     "optional": (lambda v: isinstance(v, bool), "true or false"),
+    "upright": (lambda v: isinstance(v, bool), "true or false"),
     "cut_out": (lambda v: isinstance(v, bool), "true or false"),
     "format": (_text, "a text"),
     "annotations": (_text, "a text"),
@@ -181,20 +194,25 @@ def _check(path: Path, where: str, values: dict[str, Any], keys: _Keys, needed: 
 def recipe_of_folders(
     folders: Sequence[Path], classes: Sequence[str], gsd: float, val_scenes: Sequence[str], name: str
 ) -> Recipe:
-    """Make a recipe from COCO folders named on the command line, all at weight 1.
+    """Make a recipe from labelled folders named on the command line, all at weight 1.
 
     Parameters
     ----------
     folders : sequence of Path
-        Folders with ``instances.json``.
+        In any of the formats that :func:`nssa_gis.train.formats.registry.guess_format` tells by what lies there.
     classes : sequence of str
         Each ``name`` or ``name=category+category``, or several of them between commas.
     gsd : float
         Metres per pixel to work at; also taken for images that state none.
     val_scenes : sequence of str
-        Scenes held out.
+        Scenes held out, as in :class:`Source`.
     name : str
         Name of the trained package.
+
+    Raises
+    ------
+    UsageError
+        There are no classes, or a text is none.
     """
     table = {}
     for item in (part for text in classes for part in text.split(",")):

@@ -36,7 +36,7 @@ def detect_image(
     with torch.inference_mode(), torch.autocast(device.type, autocast, enabled=autocast is not None):
         out = model(tensor)
     found = detections_of(model, out, padded.shape[1:], _SCORE_FLOOR, nms_iou)  # type: ignore[arg-type]
-    return found, ImageTruth(image.boxes * scale, image.labels, image.ignore * scale)
+    return found, ImageTruth(image.boxes * scale, image.labels, image.excusing * scale)
 
 
 Pair = tuple[Detections, ImageTruth]
@@ -67,13 +67,14 @@ def detect_sources(
     limit : int, optional
         At most this many images per source, evenly spread.
     """
-    pairs = {}
+    pairs: dict[str, list[Pair]] = {}
     for images in sources:
         images = [i for i in images if not i.unlabelled.any()]
         if limit and len(images) > limit:
             images = [images[i] for i in np.linspace(0, len(images) - 1, limit).astype(int)]
         if images:
-            pairs[images[0].source] = [detect_image(model, image, gsd, autocast, nms_iou) for image in images]
+            found = [detect_image(model, image, gsd, autocast, nms_iou) for image in images]
+            pairs.setdefault(images[0].source, []).extend(found)  # folders of two sources may have one name
     return pairs
 
 

@@ -41,6 +41,8 @@ def test_tables_json_and_curve(cli, labelled, tmp_path):
     assert [p["protocol"] for p in facts["protocols"]] == protocols
     assert facts["categories"] == {"car": "vehicle"}
     assert list(facts["protocols"][3]["areas"]) == ["very tiny", "tiny", "small", "medium"]
+    for row in [facts["protocols"][0], *facts["protocols"][0]["classes"]]:
+        assert 0 <= row["f1"] <= row["best_f1"] <= 1
     assert Image.open(tmp_path / "e.png").size[0] > 400
 
 
@@ -67,3 +69,9 @@ def test_nothing_is_replaced_unasked(cli, labelled, tmp_path):
     done = cli("evaluate", "aerial-vehicles", labelled, *SAMPLE_CLASSES, "--json", tmp_path / "e.json")
     assert done.returncode == 1
     assert (tmp_path / "e.json").read_text() == "mine"
+
+
+def test_help_says_which_point_is_shown(cli):
+    done = cli("evaluate", "--help")
+    assert done.returncode == 0
+    assert "best_f1" in done.stdout and "half a point (0.005) of the best" in " ".join(done.stdout.split())

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 from nssa_gis.detections import Detections
-from nssa_gis.evaluate.coco import ImageTruth, evaluate_boxes, in_ignore, match, operating_point
+from nssa_gis.evaluate.coco import (
+    Curve,
+    ImageTruth,
+    evaluate_boxes,
+    in_ignore,
+    match,
+    operating_point,
+    precision_recall,
+)
 
 
 def truth(boxes, labels=None, ignore=()):
@@ -94,3 +102,35 @@ def test_operating_point_prefers_precision_where_f1_is_flat():
     assert precision == 1
     assert f1 >= 0.99
     assert recall == pytest.approx(f1 / (2 - f1))
+
+
+def test_a_threshold_does_not_cut_inside_equal_scores():
+    t = truth([[0, 0, 10, 10]])
+    d = found([[0, 0, 10, 10], [50, 50, 60, 60], [80, 80, 90, 90]], [0.5, 0.5, 0.5])
+    for order in ([0, 1, 2], [2, 1, 0]):
+        tied = d.take(np.array(order))
+        assert operating_point([t], [tied]) == pytest.approx((1 / 3, 1, 1 / 2, 0.5))
+        assert precision_recall([t], [tied]).best_f1 == pytest.approx(1 / 2)
+    apart = found(d.boxes, [0.6, 0.5, 0.5])
+    assert operating_point([t], [apart]) == pytest.approx((1, 1, 1, 0.6))
+
+
+def test_operating_point_and_best_f1_by_hand():
+    """Of 250 objects 200 are found at once, then one false box and one object by turns."""
+    hits = np.array([True] * 200 + [False, True] * 50)
+    true = np.cumsum(hits)
+    curve = Curve(true / np.arange(1, 301), true / 250, np.linspace(0.9, 0.1, 300), 250)
+    f1 = 2 * true / (np.arange(1, 301) + 250)
+    assert curve.best_f1 == pytest.approx(f1.max()) == pytest.approx(500 / 550)
+    first = int(np.flatnonzero(f1 >= f1.max() - 0.005)[0])
+    assert curve.operating_point() == pytest.approx(
+        (true[first] / (first + 1), true[first] / 250, f1[first], curve.scores[first])
+    )
+    assert first < 299, "the operating point is a higher threshold than the best"
+
+
+def test_nothing_found_has_no_operating_point():
+    empty = precision_recall([truth([[0, 0, 10, 10]])], [Detections.empty()])
+    assert (empty.operating_point(), empty.best_f1) == ((0, 0, 0, 1), 0)
+    wrong = precision_recall([truth([[0, 0, 10, 10]])], [found([[50, 50, 60, 60]], [0.9])])
+    assert (wrong.operating_point(), wrong.best_f1) == ((0, 0, 0, 1), 0)

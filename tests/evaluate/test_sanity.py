@@ -8,15 +8,16 @@ import pytest
 from nssa_gis.detections import Detections
 from nssa_gis.evaluate.coco import ImageTruth
 from nssa_gis.evaluate.protocols import PROTOCOLS, score_protocol
+from nssa_gis.evaluate.visdrone import _in_union
 
 EVERY = pytest.mark.parametrize("protocol", sorted(PROTOCOLS))
 
 
-def truth(boxes, labels=0, ignore=()):
-    boxes = np.array(boxes, np.float32).reshape(-1, 4)
-    return ImageTruth(
-        boxes, np.broadcast_to(np.array(labels, np.int64), len(boxes)), np.array(ignore, np.float32).reshape(-1, 4)
-    )
+def truth(boxes, labels=0, ignore=(), ignore_labels=None, size=None):
+    boxes = np.array(boxes, np.float64).reshape(-1, 4)
+    ignore = np.array(ignore, np.float64).reshape(-1, 4)
+    own = None if ignore_labels is None else np.broadcast_to(ignore_labels, len(ignore))
+    return ImageTruth(boxes, np.broadcast_to(np.array(labels, np.int64), len(boxes)), ignore, own, size=size)
 
 
 def found(boxes, scores=0.9, labels=0):
@@ -36,13 +37,13 @@ def test_perfect_detections_are_perfect_in_every_bin(protocol):
     boxes = np.concatenate([scatter(rng, 20, *sides) for sides in ((4, 7), (9, 15), (18, 30), (40, 55))])
     offset = np.repeat(np.arange(4) * 1000.0, 20)
     boxes += np.stack((offset, np.zeros(80), offset, np.zeros(80)), 1)
-    labels = rng.integers(0, 3, 80)
-    got = score_protocol(protocol, [truth(boxes, labels)], [found(boxes, rng.random(80), labels)], ["a", "b", "c"])
+    boxes = np.concatenate((boxes, [[4000, 0, 4100, 110], [4200, 0, 4310, 100]]))
+    labels = rng.integers(0, 3, 82)
+    got = score_protocol(protocol, [truth(boxes, labels)], [found(boxes, rng.random(82), labels)], ["a", "b", "c"])
     assert (got.ap, got.ap50, got.ap75) == pytest.approx((1, 1, 1))
-    filled = [value for value in got.areas.values() if not math.isnan(value)]
-    assert filled == pytest.approx([1] * len(filled))
-    assert len(filled) >= min(2, len(got.areas))
-    assert (got.precision, got.recall, got.f1) == pytest.approx((1, 1, 1))
+    assert list(got.areas.values()) == pytest.approx([1] * len(got.areas))
+    assert len(got.areas) == {"aitod": 4, "coco": 3, "visdrone": 3, "visdrone-official": 0}[protocol]
+    assert (got.precision, got.recall, got.f1, got.best_f1) == pytest.approx((1, 1, 1, 1))
     assert got.recalls[max(got.recalls)] == pytest.approx(1)
 
 
@@ -82,17 +83,57 @@ def test_ties_keep_their_order(protocol):
     assert (first.ap50, second.ap50) == pytest.approx((1, 0.5), abs=0.01)
 
 
-@EVERY
-def test_detections_in_an_ignored_region_change_nothing(protocol):
+def ignore_case(ignore_labels):
+    """Labels with an ignore area; detections without and with 30 in it, and with 30 beside it."""
     rng = np.random.default_rng(1)
-    t = truth([[0, 0, 10, 10], [50, 50, 60, 60]], 0, [[100, 100, 300, 300]])
+    t = truth([[0, 0, 10, 10], [50, 50, 60, 60]], 0, [[100, 100, 300, 300]], ignore_labels)
     base = found(t.boxes, [0.4, 0.3])
     inside = np.tile(rng.uniform(110, 270, (30, 2)), 2) + np.array([0, 0, 12, 12])
-    more = Detections.concat([found(inside, 0.9), base])
-    a, b = (score_protocol(protocol, [t], [d], ["a"]) for d in (base, more))
-    assert a.to_dict() == b.to_dict()
-    outside = Detections.concat([found(inside - 100, 0.9), base])
-    assert score_protocol(protocol, [t], [outside], ["a"]).ap50 < 1
+    return t, base, *(Detections.concat([found(boxes, 0.9), base]) for boxes in (inside, inside - 100))
+
+
+@EVERY
+@pytest.mark.parametrize("ignore_labels", [None, 0])
+def test_detections_in_an_ignore_area_change_nothing(protocol, ignore_labels):
+    t, base, inside, outside = ignore_case(ignore_labels)
+    a, b, c = (score_protocol(protocol, [t], [d], ["a"]) for d in (base, inside, outside))
+    assert c.ap50 < 1
+    if ignore_labels is None and not PROTOCOLS[protocol].regions:
+        # COCO has crowds of a category, but no regions
+        assert b.ap50 < 1 and b.curves["all"].precision[-1] == pytest.approx(2 / 32)
+        return
+    a, b = a.to_dict(), b.to_dict()
+    if ignore_labels == 0:  # COCO takes the first of a class before it looks for crowds
+        for score in (a, b):
+            score["recalls"] = {k: v for k, v in score["recalls"].items() if int(k) >= len(inside)}
+    assert a == b
+
+
+@EVERY
+def test_an_ignore_area_of_a_class_excuses_no_other(protocol):
+    t, base, inside, _ = ignore_case(1)
+    a, b = (score_protocol(protocol, [t], [d], ["a", "b"]) for d in (base, inside))
+    assert (a.ap50, a.f1) == pytest.approx((1, 1))
+    assert b.ap50 < 1 and b.curves["all"].precision[-1] == pytest.approx(2 / 32)
+
+
+@pytest.mark.parametrize("protocol", ["coco", "aitod"])
+def test_an_object_in_a_crowd_is_found_all_the_same(protocol):
+    t = truth([[0, 0, 10, 10]], 0, [[0, 0, 100, 100]], 0)
+    got = score_protocol(protocol, [t], [found([[0, 0, 10, 10], [50, 50, 60, 60]], [0.8, 0.9])], ["a"])
+    assert (got.ap, got.recall, got.precision, got.truths) == pytest.approx((1, 1, 1, 1))
+
+
+@pytest.mark.parametrize("protocol", ["coco", "visdrone", "aitod"])
+def test_bins_go_by_the_area_of_the_label(protocol):
+    t = truth([[0, 0, 40, 40]])
+    area = next(iter(PROTOCOLS[protocol].areas.values()))
+    assert area == (0, np.inf)
+    t = ImageTruth(t.boxes, t.labels, t.ignore, areas=np.array([60.0]))  # a thin object in a large box
+    for detections in (found(t.boxes), Detections.empty()):
+        got = score_protocol(protocol, [t], [detections], ["a"])
+        filled = [name for name, value in got.areas.items() if not math.isnan(value)]
+        assert filled == [next(name for name in PROTOCOLS[protocol].areas if name != "all")]
 
 
 @EVERY
@@ -180,3 +221,51 @@ def test_bins_judge_unmatched_detections_by_their_own_area():
     got = score_protocol("aitod", [t], [d], ["a"])
     assert got.areas["tiny"] == pytest.approx(1)
     assert got.ap50 == pytest.approx(0.5, abs=0.01)
+
+
+def toolkit_drops(boxes, regions, width, height):
+    """The rule of dropObjectsInIgr.m pixel by pixel, on ``x, y, w, h``."""
+    marked = set()
+    for x, y, w, h in (max_1(region) for region in regions):
+        marked |= {(c, r) for c in range(x, min(width, x + w) + 1) for r in range(y, min(height, y + h) + 1)}
+    drops = []
+    for x, y, w, h in (max_1(math.floor(v + 0.5) for v in box) for box in boxes):
+        x, y = min(x, width), min(y, height)
+        counted = {(c, r) for c in range(x + 1, min(width, x + w) + 1) for r in range(y + 1, min(height, y + h) + 1)}
+        drops.append(len(counted & marked) / (h * w) >= 0.5)
+    return drops
+
+
+def max_1(values):
+    return [max(1, int(v)) for v in values]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_official_regions_are_counted_as_the_toolkit_does(seed):
+    rng = np.random.default_rng(seed)
+    width, height = 60, 45
+    at = rng.integers(0, 40, (3, 2))
+    regions = np.concatenate((at, rng.integers(1, 20, (3, 2))), 1)
+    regions[:, 2:] = np.minimum(regions[:, 2:], np.array([width, height]) - regions[:, :2])
+    regions = regions[(regions[:, 2:] > 0).all(1)]
+    # many small boxes at quarters of a pixel near the regions, so that one pixel more or less decides
+    boxes = np.concatenate((rng.integers(0, 220, (400, 2)), rng.integers(1, 40, (400, 2))), 1) / 4
+    corners = [np.concatenate((b[:, :2], b[:, :2] + b[:, 2:]), 1).astype(np.float64) for b in (boxes, regions)]
+    expected = toolkit_drops(boxes, regions, width, height)
+    assert _in_union(*corners, (width, height)).tolist() == expected
+    assert 0.02 < np.mean(expected) < 0.98
+
+
+def test_official_regions_by_hand():
+    # columns 1 to 5 and rows 1 to 11 (counted from 1) are marked: of a box at 2, columns 3 to 12, three of ten are
+    region = np.array([[0.0, 0, 4, 10]])
+    assert _in_union(np.array([[2.0, 0, 12, 10], [2, 0, 8, 10], [2, 0, 9, 10]]), region, (100, 100)).tolist() == [
+        False,
+        True,
+        False,
+    ]
+    # taken for pixel 20 counted from 1, the box lies beyond an image of 20: nothing of it is marked
+    whole, edge = np.array([[0.0, 0, 20, 20]]), np.array([[19.6, 5, 20, 10]])
+    assert [_in_union(edge, whole, size).item() for size in ((20, 20), None)] == [False, True]
+    assert not _in_union(np.empty((0, 4)), region, None).any()
+    assert not _in_union(region, np.empty((0, 4)), None).any()

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ from PIL import Image
 
 import nssa_gis.train
 from nssa_gis.errors import NssaError, UsageError
-from nssa_gis.train.composite import CompositeCrops, _turn_boxes
+from nssa_gis.train.composite import CompositeCrops, Labels, _turn_boxes
 from nssa_gis.train.datasets import check_data, load_split, longest_side
 from nssa_gis.train.recipe import load_recipe, recipe_of_folders
 
@@ -201,3 +202,78 @@ optional = true
     assert len(recipe.sources) == 2  # suggestions that were not made are left out
     assert [[i.scene for i in s] for s in load_split(recipe, "train")] == [["b", "b"], ["b", "b"]]
     assert [[i.scene for i in s] for s in load_split(recipe, "val")] == [["a", "a"], []]
+
+
+def test_the_last_crops_are_not_divided(coco_folder):
+    images = load_split(recipe_for(coco_folder, val=[]), "train")
+    crops = CompositeCrops(images, [1.0], 64, 0.25, scale=(1.0, 1.0), split=1.0, whole_from=5)
+    pieces = []
+    original = crops._draw
+    crops._draw = lambda rng: pieces.append(1) or original(rng)
+    for number, expected in ((4, False), (5, True), (9, True)):
+        pieces.clear()
+        crops[number]
+        assert (len(pieces) == 1) == expected, number
+
+
+def test_a_whole_source_can_be_held_out(coco_folder):
+    """Official splits: two files of labels in one folder, an image in both is held out."""
+    table = json.loads((coco_folder / "instances.json").read_text())
+    for image in table["images"]:
+        del image["scene"]
+    for name, images in (("train", table["images"][:3]), ("val", table["images"][2:])):
+        (coco_folder / f"{name}.json").write_text(json.dumps(table | {"images": images}))
+    recipe = load_recipe_text(
+        coco_folder.parent,
+        """
+[[source]]
+path = "toy"
+annotations = "train.json"
+[[source]]
+path = "toy"
+annotations = "val.json"
+split = "val"
+""",
+    )
+    assert [s.weight for s in recipe.sources] == [1, 0]
+    train, val = load_split(recipe, "train"), load_split(recipe, "val")
+    assert [[i.name for i in s] for s in train] == [["0.png", "1.png"], []]
+    assert [[i.name for i in s] for s in val] == [[], ["2.png", "3.png"]]
+    check_data(recipe, train)
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ('split = "test"', r"'split' of source 1 must be \"val\" \(or left out\)"),
+        ('split = "val"\nweight = 2', "source 1 is held out whole"),
+        ('split = "val"\nval_scenes = ["a"]', "source 1 is held out whole"),
+    ],
+)
+def test_a_source_held_out_whole_has_no_weight(coco_folder, keys, message):
+    with pytest.raises(NssaError, match=message):
+        load_recipe_text(coco_folder.parent, f'[[source]]\npath = "toy"\n{keys}\n')
+    assert load_recipe_text(coco_folder.parent, '[[source]]\npath = "toy"\nsplit = "val"\nweight = 0\n').sources
+
+
+def test_scenes_of_plain_coco_are_held_out_by_the_stem(coco_folder):
+    edit(coco_folder, lambda t: [i.pop("scene") for i in t["images"]])
+    recipe = recipe_for(coco_folder, val=["1"])
+    assert [i.scene for i in load_split(recipe, "train")[0]] == ["0", "2", "3"]
+    assert [i.scene for i in load_split(recipe, "val")[0]] == ["1"]
+
+
+def test_upright_images_are_only_mirrored_from_left_to_right(coco_folder):
+    recipe = load_recipe_text(coco_folder.parent, '[[source]]\npath = "toy"\nupright = true\n')
+    image = load_split(recipe, "train")[0][0]
+    assert image.upright
+    ramp = np.broadcast_to(np.arange(image.height, dtype=np.uint8)[:, None, None] * 2, (*image.pixels.shape,))
+    crops = CompositeCrops(
+        [[replace(image, kept=np.ascontiguousarray(ramp))]], [1.0], 64, 0.25, scale=(1.0, 1.0), split=0
+    )
+    for number in range(12):
+        rng = np.random.default_rng((0, number))
+        canvas, labels = np.zeros((64, 64, 3), np.uint8), Labels.empty()
+        crops._fill(rng, canvas, labels, 0, 0, 64, 64, 0)
+        columns = canvas[..., 1].astype(int)
+        assert (columns == columns[:, :1]).all(), "rows stay rows"

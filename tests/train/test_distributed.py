@@ -63,7 +63,8 @@ def test_gradients_and_parameters_are_those_of_one_process(both):
     for key, value in alone.items():
         torch.testing.assert_close(first[key], second[key], rtol=0, atol=0, msg=key)
         scale = max(float(value.abs().max()), 1e-3)
-        assert (first[key] - value).abs().max() <= 1e-9 * scale, key  # the bound asked for is 1e-5
+        # the bound asked for is 1e-5; the network is float64, but the loss sums its logits in float32
+        assert (first[key] - value).abs().max() <= 1e-6 * scale, key
 
 
 def test_shared_norm_is_batch_norm_of_the_whole_batch(both):

@@ -5,12 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from nssa_gis.detections import Detections
 from nssa_gis.errors import NssaError, UsageError
+from nssa_gis.evaluate.coco import excused, precision_recall
 from nssa_gis.train.datasets import load_split
 from nssa_gis.train.formats.registry import guess_format, read_table
 from nssa_gis.train.recipe import load_recipe
+from nssa_gis.train.validation import detect_sources
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 
@@ -56,9 +60,22 @@ def test_visdrone(visdrone):
     assert first.categories.tolist() == [3, 0, 9]
     assert first.boxes.tolist() == [[10, 20, 40, 32], [50, 20, 58, 29], [70, 30, 90, 40]]
     assert first.ignore.tolist() == [[0, 0, 40, 10]]
+    assert first.ignore_categories is None, "regions are for all categories"
+    assert first.size == (100, 80)
     assert first.muted.tolist() == [[60, 60, 70, 70]]
     assert first.scene == "0000001"
     assert len(second.boxes) == len(second.ignore) == 0
+
+
+def test_visdrone_boxes_are_clipped_to_the_image(visdrone):
+    path = visdrone / "annotations" / "0000002_00005_d_0000014.txt"
+    path.write_text(
+        "-5,70,15,20,1,4,0,0\n90,10,30,5,1,4,0,0\n100,10,30,5,1,4,0,0\n-9,-9,5,5,1,1,0,0\n90,70,20,20,0,0,0,0\n"
+    )
+    second = read_table(visdrone).entries[1]
+    assert second.boxes.tolist() == [[0, 70, 10, 80], [90, 10, 100, 15]], "those outside are dropped"
+    assert second.categories.tolist() == [3, 3]
+    assert second.ignore.tolist() == [[90, 70, 100, 80]]
 
 
 @pytest.mark.parametrize(
@@ -83,7 +100,26 @@ def test_visdrone_in_training(visdrone):
     assert image.gsd == 0.1
     assert (image.width, image.height) == (100, 80)
     assert image.ignore.tolist() == [[0, 0, 40, 10], [60, 60, 70, 70]], "regions and others teach nothing"
+    assert image.excusing.tolist() == [[0, 0, 40, 10]], "a detection on others is false"
     assert [i.name for i in load_split(recipe, "val")[0]] == ["0000002_00005_d_0000014.jpg"]
+
+
+def test_a_detection_on_others_is_false_in_validation(visdrone, monkeypatch):
+    on_car, on_others, on_region = [10, 20, 40, 32], [60, 60, 70, 70], [5, 1, 25, 9]
+    found = Detections.from_columns([on_car, on_others, on_region], [0.9, 0.8, 0.7], 0)
+    monkeypatch.setattr("nssa_gis.train.validation.detections_of", lambda *_: found)
+    text(
+        visdrone / "r.toml",
+        'name = "v"\ngsd = 0.1\ngsd_range = [0.05, 0.2]\n[classes]\ncar = ["car"]\n'
+        '[[source]]\npath = "."\ngsd = "native"\nval_scenes = ["0000001"]\n',
+    )
+    images = load_split(load_recipe(visdrone / "r.toml", []), "val")
+    # two sources whose folders have one name do not replace one another
+    pairs = detect_sources(torch.nn.Conv2d(3, 1, 1), [images[0], images[0]], 0.1)
+    (both,) = pairs.values()
+    assert len(both) == 2
+    curve = precision_recall([both[0][1]], [both[0][0].take(~excused(*both[0]))])
+    assert curve.precision.tolist() == [1, 0.5], "the one on the region counts neither way"
 
 
 @pytest.mark.skipif(not (SHARED / "visdrone_sample").is_dir(), reason="the labelled images are not here")
@@ -141,11 +177,47 @@ def test_coco_crowds_and_unknown_categories(tmp_path):
     entry = read_table(tmp_path).entries[0]
     assert entry.boxes.tolist() == [[9, 9, 14, 14]]
     assert entry.ignore.tolist() == [[0, 0, 5, 5]]
+    assert entry.ignore_categories.tolist() == [0]
+    assert entry.areas.tolist() == [25]
+    assert entry.scene == "a"
     assert entry.mistakes.tolist() == [[1, 2, 4, 6]]
     table["annotations"][1]["category_id"] = 9
     (tmp_path / "instances.json").write_text(json.dumps(table))
     with pytest.raises(NssaError, match="unknown category 9"):
         read_table(tmp_path)
+
+
+def coco(folder, annotations, images=({"id": 1, "file_name": "a.png"},), categories=("car", "Ignored_Regions")):
+    table = {
+        "images": list(images),
+        "annotations": [{"image_id": 1, "category_id": 0, **a} for a in annotations],
+        "categories": [{"id": k, "name": name} for k, name in enumerate(categories)],
+    }
+    text(folder / "instances.json", json.dumps(table))
+    return read_table(folder)
+
+
+def test_coco_areas_are_those_stated_and_lose_no_digit(tmp_path):
+    boxes = [[10.37, 20.19, 8, 8], [0.1, 0.2, 16, 16], [1, 2, 3.1, 4.7]]
+    entry = coco(tmp_path, [{"bbox": b} for b in boxes] + [{"bbox": boxes[0], "area": 12.5}]).entries[0]
+    assert entry.areas.tolist() == [64, 256, 3.1 * 4.7, 12.5]
+    assert entry.boxes.dtype == np.float64
+    assert entry.boxes[0] == pytest.approx([10.37, 20.19, 18.37, 28.19], abs=1e-12)
+    with pytest.raises(NssaError, match=r"annotations\[0\] has no usable 'area'"):
+        coco(tmp_path, [{"bbox": boxes[0], "area": "large"}])
+
+
+def test_coco_crowds_belong_to_their_category(tmp_path):
+    rows = [{"bbox": [k, 0, 9, 9], "category_id": c, "iscrowd": 1} for k, c in enumerate((0, 1, 77))]
+    entry = coco(tmp_path, rows).entries[0]
+    assert entry.ignore[:, 0].tolist() == [0, 1, 2]
+    assert entry.ignore_categories.tolist() == [0, -1, -1], "no category is for all"
+
+
+def test_coco_scenes_are_stems_where_none_is_stated(tmp_path):
+    images = [{"id": 1, "file_name": "north/P1__2.png"}, {"id": 2, "file_name": "b.png", "scene": "harbour"}]
+    images += [{"id": 3, "file_name": "c.png", "scene": ""}, {"id": 4, "file_name": "d.png", "scene": 0}]
+    assert [e.scene for e in coco(tmp_path, [], images).entries] == ["P1__2", "harbour", "c", "0"]
 
 
 def test_dota(tmp_path):
@@ -157,7 +229,9 @@ def test_dota(tmp_path):
         "imagesource:GoogleEarth\ngsd:0.146343590398\n"
         "30.0 10.0 40.5 20.0 30.0 30.0 19.5 20.0 small-vehicle 0\n"
         "-5 60 10 60 10 90 -5 90 large-vehicle 1\n"
-        "70 70 95.5 70 95.5 99 70 99 ship 0\n",
+        "70 70 95.5 70 95.5 99 70 99 ship 0\n"
+        "110 10 130 10 130 20 110 20 ship 0\n"
+        "10 85 20 85 20 99 10 99 ship 1\n",
     )
     text(tmp_path / "labelTxt" / "P0002.txt", "imagesource:GoogleEarth\ngsd:null\n")
     text(tmp_path / "labelTxt" / "P0003.txt", "1 1 5 1 5 5 1 5 ship\n")
@@ -166,7 +240,9 @@ def test_dota(tmp_path):
     assert table.categories == ("large-vehicle", "ship", "small-vehicle")
     assert names(table, first) == ["small-vehicle", "ship"]
     assert first.boxes[0].tolist() == [19.5, 10, 40.5, 30]
-    assert first.ignore.tolist() == [[-5, 60, 10, 90]], "difficult objects count neither way"
+    assert first.boxes[1].tolist() == [70, 70, 95.5, 80], "cut to the image; what lies outside is dropped"
+    assert first.ignore.tolist() == [[0, 60, 10, 80]], "difficult objects count neither way"
+    assert first.ignore_categories.tolist() == [0]
     assert first.gsd == pytest.approx(0.146343590398)
     assert (second.gsd, len(second.boxes)) == (None, 0)
     assert names(table, third) == ["ship"]
@@ -210,6 +286,7 @@ def test_voc(tmp_path):
     assert names(table, entry) == ["car", "boat"]
     assert entry.boxes[0].tolist() == [0, 0, 10, 5], "counted from 1, both ends inclusive"
     assert entry.ignore.tolist() == [[20, 30, 30, 40]]
+    assert entry.ignore_categories.tolist() == [1]
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,16 @@
 """COCO JSON, also AI-TOD and AI-TODv2.
 
 Categories go by name: copies of AI-TOD count ids from 0 or from 1. Additional image fields: ``gsd_m``, ``scene``,
-``not_exhaustive``, ``mistakes``. Annotations with ``iscrowd`` 1 are areas that count neither way.
+``not_exhaustive``, ``mistakes``. Annotations with ``iscrowd`` 1 are areas that count neither way for their category;
+for all where the category is not listed or is called ignored regions (VisDrone converted to COCO).
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -41,10 +43,16 @@ def _is_gsd(value: Any) -> bool:
     return value is None or (_is_number(value) and value >= 0)
 
 
+def _is_area(value: Any) -> bool:
+    return value is None or (_is_number(value) and value >= 0)
+
+
+#: Names of a category that are none: areas of it are for all categories.
+_REGIONS = frozenset(("ignore", "ignored", "ignored region", "ignored regions"))
 #: What must be there, and of what kind, in each table of a COCO JSON.
 _FIELDS: dict[str, dict[str, Callable[[Any], bool]]] = {
     "images": {"id": _is_key, "file_name": _is_text, "gsd_m": _is_gsd, "mistakes": _is_boxes},
-    "annotations": {"image_id": _is_key, "category_id": _is_key, "bbox": _is_box},
+    "annotations": {"image_id": _is_key, "category_id": _is_key, "bbox": _is_box, "area": _is_area},
     "categories": {"id": _is_key, "name": _is_text},
 }
 
@@ -70,6 +78,7 @@ def read_coco(folder: Path, annotations: str | None = None, images: str | None =
     table = _load(path)
     place = folder / (images or "images")
     names = {c["id"]: k for k, c in enumerate(table["categories"])}
+    regions = [k for k, c in enumerate(table["categories"]) if re.sub("[-_]", " ", c["name"].lower()) in _REGIONS]
     rows: dict[Any, list[dict[str, Any]]] = {}
     for a in table["annotations"]:
         if a["category_id"] not in names and not a.get("iscrowd"):
@@ -80,10 +89,14 @@ def read_coco(folder: Path, annotations: str | None = None, images: str | None =
     entries = []
     for image in table["images"]:
         own = rows.get(image["id"], [])
+        scene = image.get("scene")
         boxes = corners([a["bbox"] for a in own])
         crowd = np.array([bool(a.get("iscrowd")) for a in own], bool)
         good = ~crowd & (boxes[:, 2:] > boxes[:, :2]).all(1)
-        labels = np.array([names.get(a["category_id"], 0) for a in own], np.int64)
+        labels = np.array([names.get(a["category_id"], -1) for a in own], np.int64)
+        # without a stated area the product of the sides as written: corners have lost their last digits
+        stated = (a.get("area") for a in own)
+        areas = [a["bbox"][2] * a["bbox"][3] if s is None else s for a, s in zip(own, stated, strict=True)]
         entries.append(
             Entry(
                 place / image["file_name"],
@@ -91,11 +104,13 @@ def read_coco(folder: Path, annotations: str | None = None, images: str | None =
                 boxes[good],
                 labels[good],
                 ignore=boxes[crowd],
+                ignore_categories=np.where(np.isin(labels[crowd], regions), -1, labels[crowd]),
                 gsd=image.get("gsd_m") or None,
-                scene=str(image.get("scene", "")),
+                scene=PurePath(image["file_name"]).stem if scene in (None, "") else str(scene),
                 not_exhaustive=tuple(image.get("not_exhaustive") or ()),
                 mistakes=corners(image.get("mistakes") or []),
                 facts=image,
+                areas=np.array(areas, np.float64)[good],
             )
         )
     return Table(tuple(str(c["name"]) for c in table["categories"]), tuple(entries))

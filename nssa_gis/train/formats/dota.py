@@ -7,14 +7,15 @@ from pathlib import Path
 import numpy as np
 
 from nssa_gis.errors import NssaError
-from nssa_gis.train.formats.table import Entry, Table, images_by_stem, no_boxes, numbers, read_lines
+from nssa_gis.train.formats.table import Entry, Table, clipped, image_size, images_by_stem, numbers, read_lines
 
 
 def read_dota(folder: Path, annotations: str | None = None, images: str | None = None) -> Table:
     """Read a DOTA split.
 
-    The box of an object is the extent of its polygon. Difficult objects are areas that count neither way. Categories
-    are those that occur, sorted: the files do not list them. The GSD is taken from the header where it is a number.
+    The box of an object is the extent of its polygon, clipped to the image; those that lie outside are dropped.
+    Difficult objects are areas that count neither way for their category. Categories are those that occur, sorted: the
+    files do not list them. The GSD is taken from the header where it is a number.
 
     Parameters
     ----------
@@ -26,7 +27,7 @@ def read_dota(folder: Path, annotations: str | None = None, images: str | None =
     Raises
     ------
     NssaError
-        A line is neither a header nor an object.
+        A line is neither a header nor an object; an image cannot be read.
     """
     labels = folder / (annotations or "labelTxt")
     found = []
@@ -44,7 +45,8 @@ def read_dota(folder: Path, annotations: str | None = None, images: str | None =
     names = sorted({name for _, _, rows in found for _, name, _ in rows})
     entries = []
     for path, gsd, rows in found:
-        boxes = np.array([box for box, _, _ in rows], np.float32).reshape(-1, 4) if rows else no_boxes()
+        size = image_size(path)
+        boxes = clipped(np.array([box for box, _, _ in rows], np.float64).reshape(-1, 4), size)
         hard = np.array([difficult for _, _, difficult in rows], bool)
         category = np.array([names.index(name) for _, name, _ in rows], np.int64)
         some = (boxes[:, 2:] > boxes[:, :2]).all(1)
@@ -55,8 +57,10 @@ def read_dota(folder: Path, annotations: str | None = None, images: str | None =
                 boxes[some & ~hard],
                 category[some & ~hard],
                 ignore=boxes[some & hard],
+                ignore_categories=category[some & hard],
                 gsd=gsd,
                 scene=path.stem,
+                size=size,
             )
         )
     return Table(tuple(names), tuple(entries))

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from nssa_gis.errors import NssaError
 
@@ -16,14 +17,17 @@ from nssa_gis.errors import NssaError
 _IMAGES = frozenset((".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"))
 
 
-def no_boxes() -> NDArray[np.float32]:
+def no_boxes() -> NDArray[np.float64]:
     """Give an empty ``(0, 4)``."""
-    return np.empty((0, 4), np.float32)
+    return np.empty((0, 4))
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One image and its labels; the image itself is not opened.
+    """One image and its labels; of the image itself at most the header is read.
+
+    Coordinates are float64: in float32 the sides of a box of 8 x 8 pixels no longer make 64 square pixels, the edge
+    of two size bins.
 
     Attributes
     ----------
@@ -31,13 +35,15 @@ class Entry:
         The image.
     name : str
         As the labels call it.
-    boxes : ndarray of float32, shape (N, 4)
-        ``x0, y0, x1, y1`` in pixels, as labelled (not clipped).
+    boxes : ndarray of float64, shape (N, 4)
+        ``x0, y0, x1, y1`` in pixels; clipped to the image in VisDrone and DOTA, as labelled in the others.
     categories : ndarray of int64, shape (N,)
         Index into the table's categories.
-    ignore : ndarray of float32, shape (M, 4)
+    ignore : ndarray of float64, shape (M, 4)
         Areas where neither a detection nor its absence counts.
-    muted : ndarray of float32, shape (L, 4)
+    ignore_categories : ndarray of int64, shape (M,), or None
+        The category that an area is for (crowds, difficult objects); -1 for all, and so are all where it is None.
+    muted : ndarray of float64, shape (L, 4)
         Areas that teach nothing, but where an evaluation still counts false detections (VisDrone's "others").
     gsd : float or None
         Metres per pixel, where stated.
@@ -45,23 +51,30 @@ class Entry:
         What the image is a part of; the stem of its name where nothing is stated.
     not_exhaustive : tuple of str
         Categories with missing labels in this image.
-    mistakes : ndarray of float32, shape (K, 4)
+    mistakes : ndarray of float64, shape (K, 4)
         Where an earlier model saw objects that are not there.
     facts : dict
         Further fields of the image, for ``only`` of a recipe.
+    areas : ndarray of float64, shape (N,), or None
+        Sizes of the objects as labelled, square pixels; None where they are those of the boxes.
+    size : (int, int) or None
+        Width and height of the image, where they had to be read.
     """
 
     path: Path
     name: str
-    boxes: NDArray[np.float32]
+    boxes: NDArray[np.float64]
     categories: NDArray[np.int64]
-    ignore: NDArray[np.float32] = field(default_factory=no_boxes)
-    muted: NDArray[np.float32] = field(default_factory=no_boxes)
+    ignore: NDArray[np.float64] = field(default_factory=no_boxes)
+    ignore_categories: NDArray[np.int64] | None = None
+    muted: NDArray[np.float64] = field(default_factory=no_boxes)
     gsd: float | None = None
     scene: str = ""
     not_exhaustive: tuple[str, ...] = ()
-    mistakes: NDArray[np.float32] = field(default_factory=no_boxes)
+    mistakes: NDArray[np.float64] = field(default_factory=no_boxes)
     facts: dict[str, Any] = field(default_factory=dict)
+    areas: NDArray[np.float64] | None = None
+    size: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -80,10 +93,30 @@ class Table:
     entries: tuple[Entry, ...]
 
 
-def corners(xywh: Any) -> NDArray[np.float32]:
-    """Boxes ``x, y, w, h`` as ``x0, y0, x1, y1``: float32 ``(N, 4)``."""
+def corners(xywh: Any) -> NDArray[np.float64]:
+    """Boxes ``x, y, w, h`` as ``x0, y0, x1, y1``: float64 ``(N, 4)``."""
     boxes = np.array(xywh, np.float64).reshape(-1, 4)
-    return np.concatenate((boxes[:, :2], boxes[:, :2] + boxes[:, 2:]), 1).astype(np.float32)
+    return np.concatenate((boxes[:, :2], boxes[:, :2] + boxes[:, 2:]), 1)
+
+
+def clipped(boxes: NDArray[np.float64], size: tuple[int, int]) -> NDArray[np.float64]:
+    """Boxes cut to an image of ``width, height``, as detections are; those outside lose their area."""
+    return np.clip(boxes, 0, np.array([*size, *size], np.float64))
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """Width and height from the file's header.
+
+    Raises
+    ------
+    NssaError
+        There is no readable image.
+    """
+    try:
+        with Image.open(path) as opened:
+            return opened.size
+    except (OSError, Image.DecompressionBombError) as error:
+        raise NssaError(f"cannot read the image {path}: {error}") from None
 
 
 def images_by_stem(folder: Path) -> dict[str, Path]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from nssa_gis.errors import NssaError
-from nssa_gis.train.formats.table import Entry, Table, corners, images_by_stem, numbers, read_lines
+from nssa_gis.train.formats.table import Entry, Table, clipped, corners, image_size, images_by_stem, numbers, read_lines
 
 #: Categories 1 to 10 of the files; 0 is an ignored region, 11 "others".
 CATEGORIES = (
@@ -28,9 +28,9 @@ _IGNORED, _OTHERS = 0, 11
 def read_visdrone(folder: Path, annotations: str | None = None, images: str | None = None) -> Table:
     """Read a VisDrone-DET split.
 
-    Category 0 is an ignored region, 11 ("others") teaches nothing and is no class; boxes without area are dropped.
-    Coordinates are used as they are: nothing is taken off by one. Frames of one sequence share a scene (the first part
-    of the name).
+    Category 0 is an ignored region, 11 ("others") teaches nothing and is no class. Boxes are clipped to the image;
+    those without area are dropped. Coordinates are used as they are: nothing is taken off by one. Frames of one
+    sequence share a scene (the first part of the name).
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def read_visdrone(folder: Path, annotations: str | None = None, images: str | No
     Raises
     ------
     NssaError
-        A line has not eight numbers, or an unknown category.
+        A line has not eight numbers, or an unknown category; an image cannot be read.
     """
     labels = folder / (annotations or "annotations")
     entries = []
@@ -50,8 +50,9 @@ def read_visdrone(folder: Path, annotations: str | None = None, images: str | No
         source = labels / f"{stem}.txt"
         rows = [_row(source, number, line) for number, line in read_lines(source)]
         table = np.array(rows, np.float64).reshape(-1, 5)
-        boxes, category = corners(table[:, :4]), table[:, 4].astype(np.int64)
-        some = (table[:, 2:4] > 0).all(1)
+        size = image_size(path)
+        boxes, category = clipped(corners(table[:, :4]), size), table[:, 4].astype(np.int64)
+        some = (boxes[:, 2:] > boxes[:, :2]).all(1)
         real = some & (category != _IGNORED) & (category != _OTHERS)
         entries.append(
             Entry(
@@ -62,6 +63,7 @@ def read_visdrone(folder: Path, annotations: str | None = None, images: str | No
                 ignore=boxes[some & (category == _IGNORED)],
                 muted=boxes[some & (category == _OTHERS)],
                 scene=stem.split("_")[0],
+                size=size,
             )
         )
     return Table(CATEGORIES, tuple(entries))

@@ -15,7 +15,8 @@ def read_voc(folder: Path, annotations: str | None = None, images: str | None = 
     """Read a Pascal VOC folder.
 
     ``xmin`` and ``ymin`` lose one: pixel 1 begins at edge 0; ``xmax`` and ``ymax`` stay, for the last pixel belongs to
-    the box. Difficult objects are areas that count neither way. Categories are those that occur, sorted.
+    the box. Difficult objects are areas that count neither way for their category. Categories are those that occur,
+    sorted.
 
     Parameters
     ----------
@@ -37,7 +38,7 @@ def read_voc(folder: Path, annotations: str | None = None, images: str | None = 
     names = sorted({name for _, rows in found for name, _, _ in rows})
     entries = []
     for path, rows in found:
-        boxes = np.array([box for _, _, box in rows], np.float32).reshape(-1, 4)
+        boxes = np.array([box for _, _, box in rows], np.float64).reshape(-1, 4)
         hard = np.array([difficult for _, difficult, _ in rows], bool)
         category = np.array([names.index(name) for name, _, _ in rows], np.int64)
         some = (boxes[:, 2:] > boxes[:, :2]).all(1)
@@ -48,6 +49,7 @@ def read_voc(folder: Path, annotations: str | None = None, images: str | None = 
                 boxes[some & ~hard],
                 category[some & ~hard],
                 ignore=boxes[some & hard],
+                ignore_categories=category[some & hard],
                 scene=path.stem,
             )
         )

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from nssa_gis.errors import NssaError
-from nssa_gis.train.formats.table import Entry, Table, images_by_stem, numbers, read_lines
+from nssa_gis.train.formats.table import Entry, Table, image_size, images_by_stem, numbers, read_lines
 
 
 def read_yolo(folder: Path, annotations: str | None = None, images: str | None = None) -> Table:
@@ -40,14 +39,10 @@ def read_yolo(folder: Path, annotations: str | None = None, images: str | None =
         source = labels / path.relative_to(place).with_suffix(".txt")
         rows = [_row(source, *line, len(names)) for line in read_lines(source)] if source.is_file() else []
         table = np.array(rows, np.float64).reshape(-1, 5)
-        try:
-            with Image.open(path) as opened:
-                size = np.array(opened.size * 2, np.float64)
-        except OSError as error:
-            raise NssaError(f"cannot read the image {path}: {error}") from None
-        boxes = (table[:, 1:] * size).astype(np.float32)
+        size = image_size(path)
+        boxes = table[:, 1:] * np.array([*size, *size])
         some = (boxes[:, 2:] > boxes[:, :2]).all(1)
-        entries.append(Entry(path, path.name, boxes[some], table[some, 0].astype(np.int64), scene=stem))
+        entries.append(Entry(path, path.name, boxes[some], table[some, 0].astype(np.int64), scene=stem, size=size))
     return Table(tuple(names), tuple(entries))
 
 
