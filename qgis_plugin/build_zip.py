@@ -12,11 +12,16 @@ _KINDS = {".py", ".txt", ".svg", ".ts", ".json", ""}
 
 def files() -> list[Path]:
     """Files that belong into the archive, sorted."""
-    found = [p for p in sorted(PLUGIN.rglob("*")) if p.is_file() and "__pycache__" not in p.parts]
+    found = [p for p in sorted(PLUGIN.rglob("*")) if p.is_file() and not _is_left_out(p.relative_to(PLUGIN))]
     strange = [p for p in found if p.suffix not in _KINDS]
     if strange:
         raise SystemExit(f"does not belong into the plugin: {strange[0]}")
     return found
+
+
+def _is_left_out(path: Path) -> bool:
+    """Leave out what Python and editors put there; hidden files are refused by plugins.qgis.org."""
+    return any(part == "__pycache__" or part.startswith(".") for part in path.parts)
 
 
 def build(target: Path) -> int:

@@ -4,6 +4,7 @@
 """
 
 import ast
+import json
 from pathlib import Path
 from xml.sax.saxutils import escape
 
@@ -12,6 +13,8 @@ PLUGIN = Path(__file__).parent / "nssa_gis_qgis"
 _ATTRIBUTES = ("_title", "_help")
 #: Tables whose values are shown through ``tr``.
 _TABLES = ("_LABELS", "_FIELDS")
+#: Texts of the engine's options that are shown through ``tr``.
+_OPTION_TEXTS = ("help", "default_text")
 
 
 def sources() -> list[str]:
@@ -26,6 +29,8 @@ def sources() -> list[str]:
             elif isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") in _TABLES:
                 values = node.value.values if isinstance(node.value, ast.Dict) else []
                 found += [_text(v.elts[0] if isinstance(v, ast.Tuple) else v) for v in values]
+    for row in json.loads((PLUGIN / "options.json").read_text(encoding="utf-8")):
+        found += [row[key] for key in _OPTION_TEXTS]
     return list(dict.fromkeys(text for text in found if text))
 
 

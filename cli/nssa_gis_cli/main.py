@@ -35,6 +35,9 @@ COMMANDS = {
 #: After the first Ctrl-C a run has this long to stop by itself; what is on disk is safe at any time.
 _GRACE_SECONDS = 2.5
 _INTERRUPTED = 130
+#: Set to ``stdin`` by a program that runs us: the end of our standard input then asks us to stop, like Ctrl-C. It works
+#: on every system and through wrapper scripts, where a signal may reach nobody (the QGIS plugin uses it).
+_STOP_CHANNEL = "NSSA_GIS_STOP"
 #: Set when the last line of the run is out.
 _SAID = threading.Event()
 
@@ -78,12 +81,20 @@ def run(argv: Sequence[str] | None = None) -> NoReturn:
         Arguments without the program's name; those of the process by default.
     """
     argv = sys.argv[1:] if argv is None else argv
-    _on_signals(argv)
-    sys.exit(main(argv))
+    channel = os.environ.pop(_STOP_CHANNEL, "") == "stdin"  # popped: it is not meant for what we start ourselves
+    _on_signals(argv, even_if_ignored=channel)
+    sys.exit(main(argv, stop_at_end_of_input=channel))
 
 
-def main(argv: Sequence[str]) -> int:
+def main(argv: Sequence[str], stop_at_end_of_input: bool = False) -> int:
     """Run the command line.
+
+    Parameters
+    ----------
+    argv : sequence of str
+        Arguments without the program's name.
+    stop_at_end_of_input : bool
+        Take the end of standard input for a Ctrl-C.
 
     Returns
     -------
@@ -94,6 +105,8 @@ def main(argv: Sequence[str]) -> int:
     if not debug:
         warnings.simplefilter("ignore")  # libraries' warnings are for programmers
     try:
+        if stop_at_end_of_input:
+            threading.Thread(target=_stop_at_end_of_input, daemon=True).start()
         code: Any = cli.main(args=list(argv), prog_name="nssa-gis", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
@@ -139,7 +152,21 @@ def _give_up(argv: Sequence[str]) -> None:
         os._exit(_INTERRUPTED)
 
 
-def _on_signals(argv: Sequence[str]) -> None:
+def _stop_at_end_of_input() -> None:
+    """Interrupt the main thread, as Ctrl-C does, when standard input is closed."""
+    try:
+        while os.read(0, 4096):  # not sys.stdin: its lock would be held when Python shuts down
+            pass
+    except OSError:
+        return  # there is none
+    main_thread = threading.main_thread().ident
+    if main_thread is not None and hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(main_thread, signal.SIGINT)  # at this thread, so that a call in which it waits ends
+    else:
+        signal.raise_signal(signal.SIGINT)
+
+
+def _on_signals(argv: Sequence[str], even_if_ignored: bool = False) -> None:
     """Make Ctrl-C and SIGTERM end a run alike: soon, with 130; a second one at once."""
     seen = threading.Event()
 
@@ -153,7 +180,8 @@ def _on_signals(argv: Sequence[str]) -> None:
         raise KeyboardInterrupt
 
     for name in (signal.SIGINT, signal.SIGTERM):
-        if signal.getsignal(name) is not signal.SIG_IGN:  # a parent that wants it ignored (nohup) is obeyed
+        # a parent that wants it ignored (nohup) is obeyed, unless it asked for another way to stop us
+        if even_if_ignored or signal.getsignal(name) is not signal.SIG_IGN:
             signal.signal(name, stop)
 
 

@@ -1,23 +1,31 @@
 """Installing the engine into an environment of its own. Standard library only: no QGIS in here."""
 
+import contextlib
 import json
 import os
 import shutil
 import sys
+import threading
 import time
 
-from .engine import Cancelled, EngineError, run
+from .masking import masked
+from .process import EngineError, run
+from .pythons import find_python, python_version
+from .texts import tr
 
 _WINDOWS = sys.platform == "win32"
-#: Versions of Python that the engine runs on.
-_OLDEST, _NEWEST = (3, 10), (3, 13)
 #: Where pip finds PyTorch builds; "default" is what PyPI has (on Linux a large CUDA build).
 INDEXES = {
     "cpu": "https://download.pytorch.org/whl/cpu",
     "cuda": "https://download.pytorch.org/whl/cu126",
     "default": "",
 }
-_PROBE = "import sys, venv, ensurepip; print('%d.%d' % sys.version_info[:2])"
+#: What the engine takes (pyproject.toml); asked for by itself, because only then an index of PyTorch alone decides.
+_TORCH = "torch>=2.6,<2.14"
+#: Start of the names of environments; short, because paths inside PyTorch are long.
+_PREFIX = "env-"
+#: A run marks its environment as in use with a file that it touches so often; one older than twice that is of a crash.
+_BEAT = 30.0
 
 
 class Installation:
@@ -81,22 +89,20 @@ class Installation:
         version = python_version(python, feedback)
         feedback.pushInfo(f"Python {version}: {python}")
         if wheels and not os.path.isdir(wheels):
-            raise EngineError(f"The folder of wheels {wheels} is not there.")
+            raise EngineError(tr("The folder of wheels {} is not there.").format(wheels))
         os.makedirs(self.folder, exist_ok=True)
-        environment = os.path.join(self.folder, time.strftime("engine-%Y%m%d-%H%M%S"))
+        environment = os.path.join(self.folder, time.strftime(_PREFIX + "%y%m%d%H%M%S"))
         try:
-            feedback.setProgressText("Creating the environment")
+            feedback.setProgressText(tr("Creating the environment"))
             self._step([python, "-m", "venv", environment], feedback, proxies)
             feedback.setProgress(10)
-            feedback.setProgressText("Installing (PyTorch is the large part)")
-            command = [_python(environment), "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
-            if wheels:
-                command += ["--no-index", "--find-links", wheels]
-            elif INDEXES[accelerator]:
-                command += ["--extra-index-url", INDEXES[accelerator]]
-            self._step([*command, package], feedback, proxies, ticks=(10, 90))
-            feedback.setProgressText("Verifying")
+            feedback.setProgressText(tr("Installing (PyTorch is the large part)"))
+            for command, ticks in pip_commands(_python(environment), package, accelerator, wheels):
+                self._step(command, feedback, proxies, ticks)
+            feedback.setProgressText(tr("Verifying"))
             facts = doctor(_executable(environment), feedback)
+            if problems(facts):
+                raise EngineError(problems(facts))
             with open(self._pointer + ".part", "w", encoding="utf-8") as handle:
                 json.dump({"environment": os.path.basename(environment)}, handle)
             os.replace(self._pointer + ".part", self._pointer)
@@ -104,6 +110,9 @@ class Installation:
             shutil.rmtree(environment, ignore_errors=True)
             raise
         self._remove_others(environment)
+        if accelerator == "cuda" and not sees_cuda(facts):
+            text = tr("The engine sees no CUDA device: it will run on the CPU. Is NVIDIA's driver installed?")
+            feedback.pushWarning(text)
         feedback.setProgress(100)
         return facts
 
@@ -113,31 +122,67 @@ class Installation:
         Raises
         ------
         EngineError
-            Something cannot be removed (on Windows: while it runs).
+            It is in use, or something cannot be removed.
         """
         if not os.path.isdir(self.folder):
             return False
+        if any(self._is_used(name) for name in self._environments()):
+            raise EngineError(tr("The engine is in use. End all runs and try again."))
         try:
             if os.path.exists(self._pointer):
                 os.remove(self._pointer)
             for name in self._environments():
                 shutil.rmtree(os.path.join(self.folder, name))
         except OSError as error:
-            raise EngineError(f"The engine cannot be removed: {error}. End all runs and try again.") from None
+            text = tr("The engine cannot be removed: {}. End all runs and try again.")
+            raise EngineError(text.format(error)) from None
         return True
 
+    @contextlib.contextmanager
+    def in_use(self, executable):
+        """Mark the environment of an executable as in use, so that no installation removes it; others are left alone.
+
+        A file with a heartbeat, and not a lock: it works between programs and on network folders, and a crash ends it.
+        """
+        environment = os.path.dirname(os.path.dirname(os.path.abspath(executable)))
+        if os.path.dirname(environment) != os.path.abspath(self.folder):
+            yield
+            return
+        mark = os.path.join(environment, f"in-use-{os.getpid()}-{time.time_ns()}")
+        ended = threading.Event()
+        beat = threading.Thread(target=_beat, args=(mark, ended), daemon=True)
+        _touch(mark)
+        beat.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            beat.join()
+            with contextlib.suppress(OSError):
+                os.remove(mark)
+
     def _environments(self):
-        return [name for name in os.listdir(self.folder) if name.startswith("engine-")]
+        return [name for name in os.listdir(self.folder) if name.startswith(_PREFIX)]
+
+    def _is_used(self, name):
+        folder = os.path.join(self.folder, name)
+        for entry in os.listdir(folder):
+            if entry.startswith("in-use-"):
+                with contextlib.suppress(OSError):  # it may have just ended
+                    if time.time() - os.path.getmtime(os.path.join(folder, entry)) < 2 * _BEAT:
+                        return True
+        return False
 
     def _remove_others(self, kept):
         for name in self._environments():
-            if name != os.path.basename(kept):
+            if name != os.path.basename(kept) and not self._is_used(name):
                 shutil.rmtree(os.path.join(self.folder, name), ignore_errors=True)
 
     def _step(self, command, feedback, proxies, ticks=None):
         said = []
 
         def on_line(line, is_stderr):
+            line = masked(line)
             said.append(line)
             feedback.pushConsoleInfo(line)
             if ticks:  # pip tells no total: approach the end ever more slowly
@@ -147,62 +192,24 @@ class Installation:
         code = run(command, on_line, feedback.isCanceled, proxies)
         if code:
             last = " / ".join(line for line in said[-4:] if line.strip())
-            raise EngineError(f"{os.path.basename(command[0])} {' '.join(command[1:4])} failed: {last}")
+            shown = f"{os.path.basename(command[0])} {' '.join(command[1:4])}"
+            raise EngineError(tr("{} failed: {}").format(shown, last))
 
 
-def find_python(feedback):
-    """Find a Python of the right version with venv.
+def pip_commands(python, package, accelerator, wheels):
+    """Give the commands that install the engine, each with its span of the progress.
 
-    Raises
-    ------
-    EngineError
-        There is none.
+    PyTorch comes first and from its own index alone: with PyPI beside it pip would take the newest build of all.
     """
-    minors = range(_NEWEST[1], _OLDEST[1] - 1, -1)
-    candidates = [shutil.which(f"python3.{minor}") for minor in minors]
-    candidates += [shutil.which("python3"), shutil.which("python")]
-    conda = os.environ.get("CONDA_PREFIX")
-    if conda:
-        candidates.append(os.path.join(conda, "python.exe" if _WINDOWS else os.path.join("bin", "python")))
-    if _WINDOWS:
-        places = [os.environ.get("LOCALAPPDATA", ""), os.environ.get("PROGRAMFILES", "")]
-        for minor in minors:
-            for place, middle in zip(places, (os.path.join("Programs", "Python"), "")):
-                candidates.append(os.path.join(place, middle, f"Python3{minor}", "python.exe"))
-        candidates.append(os.path.join(sys.prefix, "python.exe"))
-    for path in candidates:
-        if path and os.path.isfile(path):
-            try:
-                python_version(path, feedback)
-            except EngineError:
-                continue
-            return path
-    raise EngineError(
-        "No Python from {}.{} to {}.{} with venv was found. Install one (python.org, your package manager: on Debian also "
-        "python3-venv) and name it under 'Python'.".format(*_OLDEST, *_NEWEST)
-    )
-
-
-def python_version(path, feedback):
-    """Give the version ``3.x`` of a Python.
-
-    Raises
-    ------
-    EngineError
-        It is too old or too new, lacks venv, or does not run.
-    """
-    said = []
-    code = run([path, "-c", _PROBE], lambda line, is_stderr: said.append((line, is_stderr)), feedback.isCanceled)
-    text = next((line for line, is_stderr in said if not is_stderr), "")
-    if code or not text:
-        why = said[-1][0] if said else f"exit code {code}"
-        raise EngineError(f"{path} cannot make an environment: {why}")
-    version = tuple(int(part) for part in text.split("."))
-    if not _OLDEST <= version <= _NEWEST:
-        raise EngineError(
-            "{} is Python {}; the engine needs {}.{} to {}.{}.".format(path, text, *_OLDEST, *_NEWEST)
-        )
-    return text
+    install = [python, "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
+    if wheels:
+        return [([*install, "--no-index", "--find-links", wheels, package], (10, 90))]
+    if not INDEXES[accelerator]:
+        return [([*install, package], (10, 90))]
+    return [
+        ([*install, "--index-url", INDEXES[accelerator], _TORCH], (10, 70)),
+        ([*install, package], (70, 90)),
+    ]
 
 
 def doctor(executable, feedback):
@@ -211,8 +218,10 @@ def doctor(executable, feedback):
     Raises
     ------
     EngineError
-        It does not run, or something that it needs is broken.
+        It does not run.
     """
+    if not os.path.isfile(executable):
+        raise EngineError(tr("{} is not there.").format(executable))
     out, errors = [], []
     code = run(
         [executable, "doctor", "--json"],
@@ -222,11 +231,33 @@ def doctor(executable, feedback):
     try:
         facts = json.loads("\n".join(out))
     except ValueError:
-        last = " / ".join(errors[-3:]) or "it said nothing"
-        raise EngineError(f"{executable} does not work (exit code {code}): {last}") from None
-    if facts.get("problems"):
-        raise EngineError("The engine has problems: " + "; ".join(map(str, facts["problems"])))
+        facts = None
+    if not isinstance(facts, dict):
+        last = " / ".join(errors[-3:]) or tr("nothing")
+        raise EngineError(tr("{} does not work (exit code {}); its last words: {}").format(executable, code, last))
     return facts
+
+
+def problems(facts):
+    """Give what keeps an engine from working, as one message; empty if nothing does."""
+    found = "; ".join(map(str, facts.get("problems") or []))
+    return tr("The engine has problems: {}").format(found) if found else ""
+
+
+def sees_cuda(facts):
+    """Say whether an engine's facts name a CUDA device."""
+    return any(name.startswith("cuda:") for section in facts.values() if isinstance(section, dict) for name in section)
+
+
+def _beat(mark, ended):
+    while not ended.wait(_BEAT):
+        _touch(mark)
+
+
+def _touch(path):
+    with contextlib.suppress(OSError):  # a folder that cannot be written to cannot be removed either
+        with open(path, "a", encoding="utf-8"):
+            os.utime(path)
 
 
 def _python(environment):
@@ -235,6 +266,3 @@ def _python(environment):
 
 def _executable(environment):
     return os.path.join(environment, "Scripts" if _WINDOWS else "bin", "nssa-gis.exe" if _WINDOWS else "nssa-gis")
-
-
-__all__ = ["INDEXES", "Cancelled", "Installation", "doctor", "find_python", "python_version"]

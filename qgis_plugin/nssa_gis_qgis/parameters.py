@@ -4,13 +4,16 @@ import json
 import os
 
 from qgis.core import (
+    NULL,
     QgsProcessingParameterBoolean,
+    QgsProcessingParameterCrs,
     QgsProcessingParameterDefinition,
     QgsProcessingParameterEnum,
     QgsProcessingParameterNumber,
     QgsProcessingParameterString,
 )
 
+from .rasters import crs_text
 from .texts import tr
 
 with open(os.path.join(os.path.dirname(__file__), "options.json"), encoding="utf-8") as _handle:
@@ -37,16 +40,17 @@ _LABELS = {
     "geometry": "Geometry",
     "t_crs": "CRS of the layer",
     "resume": "Resume an interrupted run",
+    "overwrite": "Replace layers that are there",
 }
-#: Options that the engine may keep to itself: the layer shows where, or another parameter says it.
-_FIRST = ("model", "classes", "confidence", "gsd")
+#: Options that are strings to the engine and have a chooser in QGIS.
+_CRS = ("t_crs",)
 
 
 def add_options(algorithm, names):
-    """Add a parameter per option; all but the first few are advanced."""
+    """Add a parameter per option."""
     for name in names:
         parameter = make(OPTIONS[name])
-        if name not in _FIRST:
+        if OPTIONS[name]["advanced"]:
             parameter.setFlags(parameter.flags() | _advanced())
         algorithm.addParameter(parameter)
 
@@ -57,9 +61,11 @@ def make(row):
     if row["unit"]:
         label += f" [{row['unit']}]"
     if row["default_text"]:
-        label += " ({}: {})".format(tr("default"), row["default_text"])
+        label += " ({}: {})".format(tr("default"), tr(row["default_text"]))
     optional = row["default"] is None
-    if row["type"] == "boolean":
+    if row["name"] in _CRS:
+        parameter = QgsProcessingParameterCrs(key, label, optional=True)
+    elif row["type"] == "boolean":
         parameter = QgsProcessingParameterBoolean(key, label, defaultValue=bool(row["default"]))
     elif row["type"] == "choice":
         chosen = row["choices"].index(row["default"])
@@ -77,7 +83,7 @@ def make(row):
             parameter.setDefaultValue(row["default"])
     else:
         parameter = QgsProcessingParameterString(key, label, defaultValue=row["default"], optional=optional)
-    parameter.setHelp(row["help"])
+    parameter.setHelp(tr(row["help"]))
     return parameter
 
 
@@ -86,10 +92,13 @@ def arguments(algorithm, parameters, names, context):
     given = []
     for name in names:
         row, key = OPTIONS[name], name.upper()
-        if parameters.get(key) is None or parameters.get(key) == "":
+        if not is_set(parameters, key):
             continue
         flag = row["flags"][0]
-        if row["type"] == "boolean":
+        if name in _CRS:
+            text = crs_text(algorithm.parameterAsCrs(parameters, key, context))
+            given += [flag, text] if text else []
+        elif row["type"] == "boolean":
             given += [flag] if algorithm.parameterAsBool(parameters, key, context) else []
         elif row["type"] == "choice":
             given += [flag, row["choices"][algorithm.parameterAsEnum(parameters, key, context)]]
@@ -101,6 +110,12 @@ def arguments(algorithm, parameters, names, context):
             text = algorithm.parameterAsString(parameters, key, context).strip()
             given += [flag, text] if text else []
     return given
+
+
+def is_set(parameters, key):
+    """Say whether a parameter has a value; QGIS gives None, an empty text or a NULL of its own for none."""
+    value = parameters.get(key)
+    return not (value is None or value == "" or value == NULL)
 
 
 def _advanced():

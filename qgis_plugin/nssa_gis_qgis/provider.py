@@ -5,7 +5,11 @@ import os
 from qgis.core import QgsProcessingProvider
 from qgis.PyQt.QtGui import QIcon
 
+from . import language
 from .algorithms import ALGORITHMS
+
+#: Formats that the engine writes, the usual one first (nssa_gis/vector/writers.py).
+_FORMATS = ("gpkg", "geojson", "fgb", "parquet", "shp", "csv", "json", "geoparquet")
 
 
 class Provider(QgsProcessingProvider):
@@ -27,7 +31,20 @@ class Provider(QgsProcessingProvider):
         """Give our own icon."""
         return QIcon(os.path.join(os.path.dirname(__file__), "icon.svg"))
 
+    def supportedOutputVectorLayerExtensions(self):  # noqa: N802
+        """Give what the engine writes."""
+        return list(_FORMATS)
+
+    def defaultVectorFileExtension(self, hasGeometry=True):  # noqa: N802, N803
+        """Give the format of temporary layers: the one that carries its style."""
+        return _FORMATS[0]
+
+    def supportsNonFileBasedOutput(self):  # noqa: N802
+        """Say that databases are no targets."""
+        return False
+
     def loadAlgorithms(self):  # noqa: N802
         """Add one of each."""
+        language.load()
         for algorithm in ALGORITHMS:
             self.addAlgorithm(algorithm())

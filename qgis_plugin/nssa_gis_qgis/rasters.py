@@ -2,140 +2,202 @@
 
 import math
 import os
+import re
 
 from qgis.core import (
     Qgis,
+    QgsCoordinateTransformContext,
     QgsDistanceArea,
-    QgsFeatureRequest,
     QgsPointXY,
     QgsProcessingException,
-    QgsProviderRegistry,
+    QgsRasterBandStats,
+    QgsRasterBlockFeedback,
     QgsRasterFileWriter,
+    QgsRasterLayer,
     QgsRasterPipe,
-    QgsVectorFileWriter,
 )
+from qgis.PyQt.QtCore import Qt
 
+from .process import Cancelled
 from .texts import tr
 
 #: Longest side of an exported raster, pixels: more is a job for a download, not for a web map.
 _LONGEST = 20000
 #: Metres per pixel of an export if none was asked for.
 _USUAL_GSD = 0.25
+#: Pixels looked at to find out whether an export is blank.
+_SAMPLE = 1_000_000
+#: What QGIS adds to the name of a raster for itself; the rest is GDAL's and goes whole: /vsi paths, subdatasets...
+_LOGIN = re.compile(r"\s*\bauthcfg\s*=|\|credential:")
+_OPTIONS = re.compile(r"(\|option:[^|]*)+$")
 
 
-def raster_source(layer, extent, gsd, folder, feedback):
-    """Give what the engine shall open for a raster layer.
+def is_file(layer):
+    """Whether GDAL opens a raster layer by its name, so that the engine can."""
+    return layer.providerType() == "gdal"
 
-    Files and everything else that GDAL opens by itself go as they are. Other layers (web maps, databases) are exported
-    at the asked extent.
+
+def file_source(layer, feedback):
+    """Give the GDAL name of a layer: a path, a /vsi path, a subdataset...
+
+    Raises
+    ------
+    QgsProcessingException
+        It needs a login that only QGIS has.
+    """
+    return gdal_name(layer.dataProvider().dataSourceUri(), layer.name(), feedback)
+
+
+def gdal_name(source, name, feedback):
+    """Take away from a source what QGIS added; see `file_source`."""
+    if _LOGIN.search(source):
+        raise QgsProcessingException(
+            tr(
+                "The layer {} needs a login that is kept in QGIS; the engine has none. Download the raster, or add it "
+                "without an authentication configuration."
+            ).format(name)
+        )
+    plain = _OPTIONS.sub("", source)
+    if plain != source:
+        feedback.pushWarning(tr("The layer {} is opened with options of QGIS, which the engine ignores.").format(name))
+    return plain
+
+
+def engine_crs(layer, feedback):
+    """Give the CRS that the engine will find in the layer's file, with a warning if QGIS was told another one."""
+    own = layer.dataProvider().crs()
+    if layer.crs().isValid() and layer.crs() != own:
+        feedback.pushWarning(
+            tr(
+                "In QGIS the layer {} has the CRS {}, but its file says {}: the engine uses that of the file, and the "
+                "objects get it. If the file is wrong, correct it first (Raster > Projections > Assign projection)."
+            ).format(layer.name(), layer.crs().authid(), own.authid() or tr("none"))
+        )
+    return own
+
+
+def crs_text(crs):
+    """Name a CRS so that every PROJ knows it; empty for none."""
+    if not crs.isValid():
+        return ""
+    name = crs.authid()
+    if name and not name.startswith("USER:"):  # these are known to one QGIS only
+        return name
+    kinds = getattr(type(crs), "WktVariant", type(crs))
+    return crs.toWkt(kinds.WKT_PREFERRED)
+
+
+def export(layer, extent, gsd, cache, reuse, feedback):
+    """Write the part of a layer that GDAL cannot open (web maps, databases) as a GeoTIFF.
 
     Parameters
     ----------
     layer : QgsRasterLayer
         The input.
     extent : QgsRectangle
-        In the layer's CRS; null for everything.
+        In the layer's CRS.
     gsd : float or None
-        Metres per pixel of an export.
-    folder : str
-        Place for an exported file.
+        Metres per pixel.
+    cache : Cache
+        Place for the file.
+    reuse : bool
+        Whether the file of an earlier export is wanted: an interrupted run goes on with the pixels it began with.
     feedback : QgsProcessingFeedback
-        Progress.
+        Progress; cancels.
 
     Returns
     -------
-    source : str
-        Path or GDAL name.
-    exported : bool
-        Whether it is a temporary file that has the asked extent.
+    str
+        Path.
 
     Raises
     ------
     QgsProcessingException
         It cannot be exported, with the reason.
+    Cancelled
+        By the user.
     """
-    if layer.providerType() == "gdal":
-        source = layer.dataProvider().dataSourceUri()
-        parts = QgsProviderRegistry.instance().decodeUri("gdal", source)
-        path = parts.get("path") or source
-        if parts.get("layerName") or parts.get("openOptions"):
-            path = source  # a subdataset is named whole
-        return path, False
+    gsd = gsd or _USUAL_GSD
     if extent.isNull() or extent.isEmpty():
         raise QgsProcessingException(
-            tr("The layer {} is no raster file ({}): choose an extent, and that part is exported first.").format(
-                layer.name(), layer.providerType()
-            )
+            tr(
+                "The layer {} is no raster file ({}): choose an extent or an area of interest, and that part is "
+                "exported first."
+            ).format(layer.name(), layer.providerType())
         )
-    return _export(layer, extent, gsd or _USUAL_GSD, folder, feedback), True
-
-
-def _export(layer, extent, gsd, folder, feedback):
-    across, down = _metres(layer.crs(), extent)
+    across, down = ground_size(layer.crs(), extent)
     columns, rows = max(1, math.ceil(across / gsd)), max(1, math.ceil(down / gsd))
     if max(columns, rows) > _LONGEST:
         raise QgsProcessingException(
             tr(
-                "Exporting {} at {} m per pixel would make {} x {} pixels; at most {} a side are taken from such a layer. "
-                "Choose a smaller extent or a larger ground sample distance."
+                "Exporting {} at {} m per pixel would make {} x {} pixels; at most {} a side are taken from such a "
+                "layer. Choose a smaller extent or a larger ground sample distance."
             ).format(layer.name(), gsd, columns, rows, _LONGEST)
         )
+    sides = (extent.xMinimum(), extent.yMinimum(), extent.xMaximum(), extent.yMaximum(), gsd)
+    contents = (layer.providerType(), layer.source(), layer.crs().toWkt(), repr(sides))
+    path = cache.path("export", [text.encode() for text in contents], ".tif")
+    if reuse and os.path.exists(path):
+        feedback.pushInfo(tr("Using the earlier export of {}").format(layer.name()))
+        return path
     feedback.pushInfo(tr("Exporting {}: {} x {} pixels of {} m").format(layer.name(), columns, rows, gsd))
-    path = os.path.join(folder, "export.tif")
+    partial = cache.partial(path)
+    try:
+        _write(layer, extent, (columns, rows), partial, feedback)
+        _warn_if_blank(partial, layer, feedback)
+        os.replace(partial, path)
+    except OSError as error:
+        raise QgsProcessingException(tr("Exporting {} failed: {}").format(layer.name(), error)) from None
+    finally:
+        for leftover in (partial, partial + ".aux.xml"):  # statistics
+            if os.path.exists(leftover):
+                os.remove(leftover)
+    return path
+
+
+def _write(layer, extent, size, path, feedback):
     pipe = QgsRasterPipe()
     if not pipe.set(layer.dataProvider().clone()):
         raise QgsProcessingException(tr("The layer {} cannot be read for export.").format(layer.name()))
     writer = QgsRasterFileWriter(path)
     writer.setOutputFormat("GTiff")
     writer.setCreateOptions(["TILED=YES", "COMPRESS=DEFLATE", "BIGTIFF=IF_SAFER"])
-    code = writer.writeRaster(pipe, columns, rows, extent, layer.crs(), layer.transformContext())
+    block = QgsRasterBlockFeedback()
+    # direct: this thread has no event loop that would deliver the signal of another one
+    kinds = getattr(Qt, "ConnectionType", Qt)
+    feedback.canceled.connect(block.cancel, kinds.DirectConnection)
+    block.progressChanged.connect(feedback.setProgress, kinds.DirectConnection)
+    if feedback.isCanceled():
+        block.cancel()
+    code = writer.writeRaster(pipe, size[0], size[1], extent, layer.crs(), layer.transformContext(), block)
+    if feedback.isCanceled():
+        raise Cancelled
     errors = getattr(Qgis, "RasterFileWriterResult", None)
     good = errors.Success if errors is not None else QgsRasterFileWriter.NoError
     if code != good or not os.path.exists(path):
-        raise QgsProcessingException(tr("Exporting {} failed (code {}).").format(layer.name(), int(code)))
-    return path
+        raise QgsProcessingException(tr("Exporting {} failed: {}").format(layer.name(), code))
 
 
-def _metres(crs, extent):
-    """Width and height of an extent on the ground, along its middle lines."""
+def _warn_if_blank(path, layer, feedback):
+    """Warn of an export of one colour: a server that fails gives blank tiles and no error."""
+    made = QgsRasterLayer(path, "export")  # it owns the provider
+    provider = made.dataProvider()
+    kinds = getattr(QgsRasterBandStats, "Stats", QgsRasterBandStats)
+    for band in range(1, min(provider.bandCount(), 3) + 1):
+        found = provider.bandStatistics(band, kinds.Min | kinds.Max, provider.extent(), _SAMPLE)
+        if found.maximumValue > found.minimumValue:
+            return
+    feedback.pushWarning(
+        tr("The export of {} is of one colour: does the layer show anything here, at this scale?").format(layer.name())
+    )
+
+
+def ground_size(crs, extent):
+    """Width and height of an extent on the ground, metres, along its middle lines."""
     area = QgsDistanceArea()
-    area.setSourceCrs(crs, _no_transforms())
+    area.setSourceCrs(crs, QgsCoordinateTransformContext())
     area.setEllipsoid(crs.ellipsoidAcronym() or "EPSG:7030")
     centre = extent.center()
-    across = area.measureLine(
-        QgsPointXY(extent.xMinimum(), centre.y()), QgsPointXY(extent.xMaximum(), centre.y())
-    )
+    across = area.measureLine(QgsPointXY(extent.xMinimum(), centre.y()), QgsPointXY(extent.xMaximum(), centre.y()))
     down = area.measureLine(QgsPointXY(centre.x(), extent.yMinimum()), QgsPointXY(centre.x(), extent.yMaximum()))
     return across, down
-
-
-def _no_transforms():
-    from qgis.core import QgsCoordinateTransformContext
-
-    return QgsCoordinateTransformContext()
-
-
-def area_file(source, context, folder):
-    """Write an area of interest (with its selection and filters) as a GeoPackage that the engine reads.
-
-    Raises
-    ------
-    QgsProcessingException
-        It holds no feature, or cannot be written.
-    """
-    path = os.path.join(folder, "area.gpkg")
-    layer = source.materialize(QgsFeatureRequest())
-    if layer is None or layer.featureCount() == 0:
-        raise QgsProcessingException(tr("The area of interest holds no feature (is a selection empty?)."))
-    options = QgsVectorFileWriter.SaveVectorOptions()
-    options.driverName = "GPKG"
-    options.layerName = "area"
-    options.skipAttributeCreation = True
-    result = QgsVectorFileWriter.writeAsVectorFormatV3(layer, path, context.transformContext(), options)
-    kinds = getattr(QgsVectorFileWriter, "WriterError", QgsVectorFileWriter)
-    if result[0] != kinds.NoError:
-        raise QgsProcessingException(tr("The area of interest cannot be written: {}").format(result[1]))
-    return path
-
-
-__all__ = ["area_file", "raster_source"]

@@ -1,7 +1,6 @@
 """How result layers look in the project: style, names, formats, group, and where they came from."""
 
 import json
-import os
 
 from qgis.core import (
     QgsEditorWidgetSetup,
@@ -14,6 +13,7 @@ from qgis.core import (
 )
 from qgis.PyQt.QtCore import QDateTime
 
+from .masking import masked
 from .texts import tr
 
 GROUP = "NSSA-GIS"
@@ -60,8 +60,9 @@ class ResultStyle(QgsProcessingLayerPostProcessorInterface):
         """Do it."""
         if not hasattr(layer, "fields"):
             return
-        if os.path.splitext(layer.source().split("|")[0])[1].lower() != ".gpkg":
-            layer.setRenderer(_renderer(layer))  # a GeoPackage brings its own style
+        # Processing loads layers without the style that a GeoPackage brings along
+        if not layer.loadDefaultStyle()[1]:
+            layer.setRenderer(_renderer(layer))
         for index, field in enumerate(layer.fields()):
             name, decimals = _FIELDS.get(field.name(), (None, None))
             if name:
@@ -71,11 +72,10 @@ class ResultStyle(QgsProcessingLayerPostProcessorInterface):
                 layer.setEditorWidgetSetup(index, QgsEditorWidgetSetup("Range", setup))
         metadata = layer.metadata()
         metadata.setTitle(layer.name())
-        metadata.setAbstract(
-            tr("Objects found by nssa-gis.") + "\n" + json.dumps(self.facts, indent=1, ensure_ascii=False, default=str)
-        )
+        facts = json.dumps(self.facts, indent=1, ensure_ascii=False, default=str)
+        metadata.setAbstract(tr("Objects found by nssa-gis.") + "\n" + masked(facts))
         when = QDateTime.currentDateTime().toString("yyyy-MM-dd HH:mm")
-        metadata.addHistoryItem(when + " nssa-gis " + " ".join(self.arguments))
+        metadata.addHistoryItem(masked(when + " nssa-gis " + " ".join(self.arguments)))
         layer.setMetadata(metadata)
         layer.triggerRepaint()
         _into_group(layer)

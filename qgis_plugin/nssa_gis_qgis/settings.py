@@ -1,11 +1,15 @@
-"""What the plugin remembers, and where its own engine lives."""
+"""What the plugin remembers, and where its own engine, files and logs live."""
 
 import os
+import sys
+from urllib.parse import quote
 
 from qgis.core import QgsApplication, QgsProcessingException, QgsSettings
 
 from .engine import EngineError, find_engine
 from .installation import Installation
+from .storage import Cache, new_log
+from .texts import tr
 
 _EXECUTABLE = "nssa_gis/executable"
 
@@ -21,8 +25,29 @@ def set_engine(path):
 
 
 def installation():
-    """Give the environment that the plugin manages, in the user's profile."""
-    return Installation(os.path.join(QgsApplication.qgisSettingsDirPath(), "nssa_gis"))
+    """Give the environment that the plugin manages.
+
+    It lives in the user's profile; on Windows near the root of the user's local data, because paths inside PyTorch are
+    long and Windows takes 260 letters.
+    """
+    local = os.environ.get("LOCALAPPDATA", "")
+    if sys.platform == "win32" and local:
+        return Installation(os.path.join(local, "nssa-gis"))
+    return Installation(_place("engine"))
+
+
+def cache():
+    """Give the store of files made for the engine."""
+    return Cache(_place("cache"))
+
+
+def log_path(name):
+    """Give the file for the log of a new run."""
+    return new_log(_place("logs"), name)
+
+
+def _place(name):
+    return os.path.join(QgsApplication.qgisSettingsDirPath(), "nssa_gis", name)
 
 
 def engine():
@@ -39,17 +64,31 @@ def engine():
         raise QgsProcessingException(str(error)) from None
 
 
-def proxies():
-    """Give QGIS' proxy as the variables that pip reads."""
+def proxies(feedback):
+    """Give QGIS' proxy as the variables that pip reads; what pip cannot do is warned of.
+
+    The system's proxy ("DefaultProxy") is left to pip, which finds it by itself.
+    """
     settings = QgsSettings()
-    if str(settings.value("proxy/proxyEnabled", "false")).lower() not in ("true", "1"):
+
+    def value(name):
+        return str(settings.value("proxy/" + name, "") or "")
+
+    kind, host, port = value("proxyType"), value("proxyHost"), value("proxyPort")
+    if value("proxyEnabled").lower() not in ("true", "1") or kind == "DefaultProxy" or not host:
         return {}
-    if str(settings.value("proxy/proxyType", "")) not in ("HttpProxy", "DefaultProxy", "HttpCachingProxy"):
+    if kind not in ("HttpProxy", "HttpCachingProxy"):
+        text = tr("The proxy of QGIS ({}) is of a kind that pip cannot use; trying without it.")
+        feedback.pushWarning(text.format(kind))
         return {}
-    host, port = str(settings.value("proxy/proxyHost", "") or ""), str(settings.value("proxy/proxyPort", "") or "")
-    if not host:
-        return {}
-    user, word = str(settings.value("proxy/proxyUser", "") or ""), str(settings.value("proxy/proxyPassword", "") or "")
-    login = f"{user}:{word}@" if user else ""
+    user, word = value("proxyUser"), value("proxyPassword")
+    if value("authcfg") and not user:
+        feedback.pushWarning(
+            tr(
+                "The login of QGIS' proxy is in an authentication configuration, which is not passed on. If the proxy "
+                "refuses, set the variable HTTPS_PROXY before starting QGIS."
+            )
+        )
+    login = f"{quote(user, safe='')}:{quote(word, safe='')}@" if user else ""
     address = f"http://{login}{host}" + (f":{port}" if port else "")
     return {name: address for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")}

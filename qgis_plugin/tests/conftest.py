@@ -50,3 +50,12 @@ def project(application):
     made.setCrs(QgsCoordinateReferenceSystem("EPSG:3857"))  # not the scene's
     yield made
     made.clear()
+
+
+@pytest.fixture
+def scene(project):
+    from qgis.core import QgsRasterLayer
+
+    layer = QgsRasterLayer(str(SAMPLE), "town")
+    project.addMapLayer(layer)
+    return layer

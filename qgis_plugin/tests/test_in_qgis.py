@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import subprocess
-import textwrap
 import threading
 import time
 from pathlib import Path
@@ -13,71 +12,13 @@ import pytest
 from conftest import ROOT, SAMPLE
 from qgis.core import (
     QgsApplication,
-    QgsCoordinateReferenceSystem,
-    QgsCoordinateTransform,
-    QgsFeature,
-    QgsGeometry,
     QgsProcessingContext,
     QgsProcessingException,
-    QgsProcessingFeatureSourceDefinition,
     QgsProcessingFeedback,
     QgsProject,
     QgsRasterLayer,
-    QgsRectangle,
-    QgsVectorLayer,
 )
-
-
-class Feedback(QgsProcessingFeedback):
-    """Remembers what was said; can cancel itself after the first tile."""
-
-    def __init__(self, cancel_after=None):
-        super().__init__(False)
-        self.said, self.cancel_after = [], cancel_after
-
-    def pushInfo(self, text):
-        self.said.append(text)
-
-    def pushWarning(self, text):
-        self.said.append(text)
-
-    def setProgressText(self, text):
-        self.said.append(text)
-        if self.cancel_after and text.startswith(self.cancel_after):
-            self.cancel()
-
-
-@pytest.fixture
-def scene(project):
-    layer = QgsRasterLayer(str(SAMPLE), "town")
-    project.addMapLayer(layer)
-    return layer
-
-
-def corner(layer, metres=90):
-    """A small part of the scene, in the middle, in its CRS."""
-    centre = layer.extent().center()
-    half = metres / 2
-    return QgsRectangle(centre.x() - half, centre.y() - half, centre.x() + half, centre.y() + half)
-
-
-def text_of(rectangle, crs=None):
-    sides = (rectangle.xMinimum(), rectangle.xMaximum(), rectangle.yMinimum(), rectangle.yMaximum())
-    return ",".join(map(repr, sides)) + (f" [{crs.authid()}]" if crs else "")
-
-
-def run(name, parameters, feedback=None):
-    import processing
-
-    context = QgsProcessingContext()
-    context.setProject(QgsProject.instance())
-    return processing.run(f"nssa:{name}", parameters, context=context, feedback=feedback or Feedback())
-
-
-def count(path):
-    layer = QgsVectorLayer(str(path), "x", "ogr")
-    assert layer.isValid(), path
-    return layer.featureCount()
+from support import Feedback, corner, count, run, text_of
 
 
 def test_all_algorithms_are_there_without_an_engine(application, monkeypatch):
@@ -90,16 +31,6 @@ def test_all_algorithms_are_there_without_an_engine(application, monkeypatch):
     assert registry.algorithmById("nssa:detect").parameterDefinition("CONFIDENCE").maximum() == 1
 
 
-def test_an_extent_in_the_project_crs_finds_the_same_as_in_the_scenes(scene, tmp_path):
-    part = corner(scene)
-    first = run("detect", {"INPUT": scene, "EXTENT": text_of(part), "OUTPUT": str(tmp_path / "a.gpkg")})
-    assert first["OBJECTS"] == count(tmp_path / "a.gpkg") > 0
-    to_web = QgsCoordinateTransform(scene.crs(), QgsProject.instance().crs(), QgsProject.instance())
-    web = text_of(to_web.transformBoundingBox(part), QgsProject.instance().crs())
-    second = run("detect", {"INPUT": scene, "EXTENT": web, "OUTPUT": str(tmp_path / "b.gpkg")})
-    assert 0 <= second["OBJECTS"] - first["OBJECTS"] <= 3, "the box of the turned box is a little larger"
-
-
 @pytest.mark.parametrize("name", ["größe und mehr.geojson", "punkte ü.shp", "x y.fgb"])
 def test_paths_with_blanks_and_other_letters_and_other_drivers(scene, tmp_path, name):
     folder = tmp_path / "ein Ordner mit Ümläuten"
@@ -108,43 +39,6 @@ def test_paths_with_blanks_and_other_letters_and_other_drivers(scene, tmp_path, 
     layer = QgsRasterLayer(str(folder / "bild ß.tif"), "x")
     got = run("detect", {"INPUT": layer, "EXTENT": text_of(corner(scene)), "OUTPUT": str(folder / name)})
     assert count(got["OUTPUT"]) == got["OBJECTS"] > 0
-
-
-def test_selected_features_in_another_crs_are_the_area(scene, project, tmp_path):
-    area = QgsVectorLayer("Polygon?crs=EPSG:4326", "areas", "memory")
-    change = QgsCoordinateTransform(scene.crs(), QgsCoordinateReferenceSystem("EPSG:4326"), project)
-    whole, part = scene.extent(), corner(scene)
-    for rectangle in (whole, part):
-        feature = QgsFeature()
-        geometry = QgsGeometry.fromRect(rectangle)
-        geometry.transform(change)
-        feature.setGeometry(geometry)
-        area.dataProvider().addFeature(feature)
-    project.addMapLayer(area)
-    area.selectByIds([2])
-    chosen = QgsProcessingFeatureSourceDefinition(area.id(), selectedFeaturesOnly=True)
-    by_area = run("detect", {"INPUT": scene, "AOI": chosen, "OUTPUT": str(tmp_path / "a.gpkg")})
-    by_extent = run("detect", {"INPUT": scene, "EXTENT": text_of(part), "OUTPUT": str(tmp_path / "b.gpkg")})
-    assert 0 < by_area["OBJECTS"]
-    assert abs(by_area["OBJECTS"] - by_extent["OBJECTS"]) <= 2, "the edge of the area decides by the centre"
-    area.removeSelection()
-    with pytest.raises(QgsProcessingException, match="no feature"):
-        run("detect", {"INPUT": scene, "AOI": chosen, "OUTPUT": str(tmp_path / "c.gpkg")})
-
-
-def test_cancel_in_the_middle_and_resume(scene, tmp_path):
-    target = tmp_path / "a.gpkg"
-    values = {"INPUT": scene, "TILE": 320, "OVERLAP": 128, "OUTPUT": str(target)}
-    feedback = Feedback(cancel_after="tile ")
-    started = time.monotonic()
-    assert run("detect", values, feedback) == {}
-    assert time.monotonic() - started < 60
-    assert not target.exists(), "no half layer"
-    assert any("Resume" in text for text in feedback.said)
-    # what was finished is taken up again
-    again = Feedback()
-    got = run("detect", {**values, "RESUME": True}, again)
-    assert count(target) == got["OBJECTS"] > 100
 
 
 def test_a_missing_engine_says_what_to_do(scene, tmp_path, monkeypatch):
@@ -170,69 +64,81 @@ def test_the_engines_own_errors_come_through(scene, tmp_path):
         run("detect", {"INPUT": scene, "OUTPUT": str(tmp_path / "missing" / "a.gpkg")})
 
 
-def test_a_layer_that_is_no_file_is_exported_or_refused(scene, project, tmp_path):
-    """A virtual raster of QGIS' own provider stands for a web map: GDAL cannot open it."""
-    xyz = "type=xyz&url=file://" + str(tmp_path) + "/%7Bz%7D/%7Bx%7D/%7By%7D.png&zmin=0&zmax=18"
-    layer = QgsRasterLayer(xyz, "web map", "wms")
-    assert layer.isValid()
-    with pytest.raises(QgsProcessingException, match="choose an extent"):
-        run("detect", {"INPUT": layer, "OUTPUT": str(tmp_path / "a.gpkg")})
-    far = "0,200000,0,200000 [EPSG:3857]"
-    with pytest.raises(QgsProcessingException, match="at most 20000"):
-        run("detect", {"INPUT": layer, "EXTENT": far, "OUTPUT": str(tmp_path / "a.gpkg")})
-    feedback = Feedback()
-    small = "0,120,0,120 [EPSG:3857]"
-    got = run("detect", {"INPUT": layer, "EXTENT": small, "OUTPUT": str(tmp_path / "b.gpkg")}, feedback)
-    assert got["OBJECTS"] == 0
-    assert any(text.startswith("Exporting web map: 480 x 480") or "Exporting web map" in text for text in feedback.said)
-
-
-def test_the_layer_is_styled_named_and_documented(scene, project, tmp_path):
-    from nssa_gis_qgis.results import GROUP, ResultStyle
-
-    run("detect", {"INPUT": scene, "EXTENT": text_of(corner(scene)), "OUTPUT": str(tmp_path / "a.gpkg")})
-    layer = QgsVectorLayer(str(tmp_path / "a.gpkg"), "cars", "ogr")
-    project.addMapLayer(layer)
-    ResultStyle(["detect", "town.tif"], {"objects": 3}).postProcessLayer(layer, None, None)
-    names = {f.name(): layer.attributeDisplayName(i) for i, f in enumerate(layer.fields())}
-    assert names["score"] == "Confidence" and names["length_m"] == "Length [m]"
-    assert "detect town.tif" in layer.metadata().history()[0]
-    assert project.layerTreeRoot().findGroup(GROUP).findLayer(layer.id())
-    assert "sample" in names or True
-    loaded, found = layer.loadDefaultStyle()
-    assert found, "the GeoPackage carries its style"
-
-
 def test_the_folder_algorithm(scene, tmp_path):
-    scenes = tmp_path / "scenes"
+    scenes, out = tmp_path / "scenes", tmp_path / "out"
     scenes.mkdir()
-    part = tmp_path / "scenes" / "part.tif"
-    command = ["gdal_translate", "-q", "-srcwin", "1000", "1000", "512", "512", str(SAMPLE), str(part)]
+    command = ["gdal_translate", "-q", "-srcwin", "1000", "1000", "512", "512", str(SAMPLE), str(scenes / "part.tif")]
     subprocess.run(command, check=True)
     (scenes / "broken.tif").write_text("no raster")
     feedback = Feedback()
-    with pytest.raises(QgsProcessingException):
-        run("batch", {"FOLDER": str(scenes), "OUTPUT": str(tmp_path / "out")}, feedback)
-    assert any("broken.tif" in text for text in feedback.said)
-    assert count(tmp_path / "out" / "part.gpkg") >= 0
-    (scenes / "broken.tif").unlink()
-    got = run("batch", {"FOLDER": str(scenes), "OUTPUT": str(tmp_path / "out"), "OVERWRITE": True})
-    assert got["OBJECTS"] == count(tmp_path / "out" / "part.gpkg") > 0
+    got = run("batch", {"FOLDER": str(scenes), "OUTPUT": str(out)}, feedback)
+    assert got["OBJECTS"] == count(out / "part.gpkg") > 0
+    assert got["OUTPUT"] == str(out)
+    assert feedback.heard("broken.tif") and feedback.heard("1 scenes failed")
+    with pytest.raises(QgsProcessingException, match=r"None of the scenes.*2 failed.*log: "):
+        run("batch", {"FOLDER": str(scenes), "OUTPUT": str(out)})  # the one is there, the other is broken
+    (scenes / "part.tif").unlink()
+    with pytest.raises(QgsProcessingException, match=r"None of the scenes.*1 failed.*broken\.tif"):
+        run("batch", {"FOLDER": str(scenes), "OUTPUT": str(tmp_path / "other")})
 
 
-def test_check_reports_and_remembers_an_engine(application, tmp_path):
+def test_check_reports_and_remembers_an_engine_that_answers(application, tmp_path):
     from nssa_gis_qgis.settings import engine_setting, set_engine
 
+    ill = tmp_path / "ill"
+    ill.write_text('#!/bin/sh\necho \'{"libraries": {"torch": "0"}, "problems": ["torch is too old"]}\'\nexit 1\n')
+    ill.chmod(0o755)
     try:
         report = json.loads(run("check", {"ENGINE": os.environ["NSSA_GIS"]})["REPORT"])
         assert report["problems"] == []
         assert engine_setting() == os.environ["NSSA_GIS"]
+        for path, message in ((tmp_path / "gone", "not there"), (Path("/bin/true"), "does not work")):
+            with pytest.raises(QgsProcessingException, match=message):
+                run("check", {"ENGINE": str(path)})
+            assert engine_setting() == os.environ["NSSA_GIS"], "the former one stays"
+        feedback = Feedback()
+        with pytest.raises(QgsProcessingException, match="torch is too old"):
+            run("check", {"ENGINE": str(ill)}, feedback)
+        assert feedback.heard('"torch": "0"'), "the report is needed most when something is wrong"
         run("check", {"ENGINE": ""})
         assert engine_setting() == ""
-        with pytest.raises(QgsProcessingException, match="not there"):
-            run("check", {"ENGINE": str(tmp_path / "gone")})
     finally:
         set_engine("")
+
+
+def test_the_parameters_are_the_tables(application):
+    from qgis.core import QgsProcessingParameterCrs, QgsProcessingParameterDefinition
+
+    algorithm = QgsApplication.processingRegistry().createAlgorithmById("nssa:detect")
+    parameters = {p.name(): p for p in algorithm.parameterDefinitions()}
+    advanced = {n for n, p in parameters.items() if p.flags() & QgsProcessingParameterDefinition.FlagAdvanced}
+    assert {"TILE", "OVERLAP", "MERGE", "THREADS"} <= advanced
+    assert not advanced & {"MODEL", "CONFIDENCE", "RESUME", "DEVICE", "T_CRS"}
+    assert isinstance(parameters["T_CRS"], QgsProcessingParameterCrs)
+    assert parameters["CONFIDENCE"].help()
+
+
+def test_unset_values_of_every_kind_give_no_argument(application):
+    from nssa_gis_qgis.parameters import arguments
+    from qgis.core import NULL, QgsCoordinateReferenceSystem
+
+    algorithm = QgsApplication.processingRegistry().createAlgorithmById("nssa:detect")
+    context = QgsProcessingContext()
+    names = ("confidence", "tile", "model", "t_crs")
+    for unset in (None, NULL, ""):
+        assert arguments(algorithm, {name.upper(): unset for name in names}, names, context) == []
+    own = QgsCoordinateReferenceSystem.fromProj("+proj=tmerc +lat_0=1 +lon_0=2 +k=0.9 +ellps=GRS80")
+    for value, text in (("EPSG:4326", "EPSG:4326"), (own, "PROJCRS[")):
+        flag, given = arguments(algorithm, {"T_CRS": value}, ("t_crs",), context)
+        assert flag == "--t-crs" and given.startswith(text)
+
+
+def test_the_formats_of_the_engine_are_offered(application):
+    provider = QgsApplication.processingRegistry().providerById("nssa")
+    offered = provider.supportedOutputVectorLayerExtensions()
+    assert offered[0] == provider.defaultVectorFileExtension() == "gpkg"
+    assert set(offered) == {"gpkg", "geojson", "json", "fgb", "parquet", "geoparquet", "shp", "csv"}
+    assert not provider.supportsNonFileBasedOutput()
 
 
 def test_a_model_of_the_modeler_runs(scene, tmp_path):
@@ -246,11 +152,15 @@ def test_a_model_of_the_modeler_runs(scene, tmp_path):
     )
 
     model = QgsProcessingModelAlgorithm("count", "test")
-    model.addModelParameter(QgsProcessingParameterRasterLayer("raster", "Raster"), QgsProcessingModelParameter("raster"))
+    model.addModelParameter(
+        QgsProcessingParameterRasterLayer("raster", "Raster"), QgsProcessingModelParameter("raster")
+    )
     child = QgsProcessingModelChildAlgorithm("nssa:detect")
     child.setChildId("find")
     child.addParameterSources("INPUT", [QgsProcessingModelChildParameterSource.fromModelParameter("raster")])
-    child.addParameterSources("EXTENT", [QgsProcessingModelChildParameterSource.fromStaticValue(text_of(corner(scene)))])
+    child.addParameterSources(
+        "EXTENT", [QgsProcessingModelChildParameterSource.fromStaticValue(text_of(corner(scene)))]
+    )
     found = QgsProcessingModelOutput("found", "found")
     found.setChildId("find")
     found.setChildOutputName("OUTPUT")
@@ -277,27 +187,22 @@ def test_a_model_of_the_modeler_runs(scene, tmp_path):
     assert count(tmp_path / "f.gpkg") == count(tmp_path / "p.gpkg") > 0
 
 
-def test_a_heat_map(scene, tmp_path):
-    values = {
-        "INPUT": scene,
-        "EXTENT": text_of(corner(scene, 150)),
-        "OUTPUT": str(tmp_path / "a.gpkg"),
-        "HEATMAP": str(tmp_path / "heat.tif"),
-        "HEATMAP_RADIUS": 20,
-    }
-    run("detect", values)
-    heat = QgsRasterLayer(str(tmp_path / "heat.tif"), "heat")
-    assert heat.isValid()
-    assert heat.dataProvider().bandStatistics(1).maximumValue > 0.5
-
-
 def test_the_german_texts_are_read(application, monkeypatch):
-    from nssa_gis_qgis import texts
+    from nssa_gis_qgis import engine, language, texts
 
     monkeypatch.setattr(texts, "_TEXTS", {})
-    monkeypatch.setattr(texts.QgsApplication, "locale", staticmethod(lambda: "de_AT"), raising=False)
+    monkeypatch.setattr(language.QgsApplication, "locale", staticmethod(lambda: "de_AT"), raising=False)
+    language.load()
     assert texts.tr("Raster layer") == "Rasterlayer"
     assert texts.tr("nothing of ours") == "nothing of ours"
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.delenv("NSSA_GIS")
+    with pytest.raises(engine.EngineError, match="ist nicht installiert"):
+        engine.find_engine("", None)
+    algorithm = QgsApplication.processingRegistry().createAlgorithmById("nssa:detect")
+    assert (
+        algorithm.parameterDefinition("CONFIDENCE").help() == "Nur Objekte mit mindestens dieser Sicherheit behalten."
+    )
 
 
 def test_qgis_process_end_to_end(tmp_path):
@@ -325,16 +230,34 @@ def test_qgis_process_end_to_end(tmp_path):
 
 
 def test_the_calling_thread_stays_free(scene, tmp_path):
-    """As the dialog does it: a task in the background; the event loop of this thread must never wait for us."""
-    from qgis.core import QgsProcessingAlgRunnerTask
-    from qgis.PyQt.QtCore import QCoreApplication, QTimer
+    """As the dialog does it: a task in the background; the event loop of this thread must never wait for us.
 
+    All gaps but one of a thousand must be shorter than 100 ms. What others do on the machine makes gaps too: they are
+    measured first, by the same loop without a task, and where these reach 50 ms already the limit is twice the longest.
+    """
+    from qgis.core import QgsProcessingAlgRunnerTask
+
+    before = event_gaps(lambda started: time.monotonic() - started > 5)
     algorithm = QgsApplication.processingRegistry().createAlgorithmById("nssa:detect")
     context, feedback = QgsProcessingContext(), QgsProcessingFeedback(False)
     context.setProject(QgsProject.instance())
     values = {"INPUT": scene.id(), "EXTENT": text_of(corner(scene, 200)), "OUTPUT": str(tmp_path / "a.gpkg")}
-    ended, gaps = threading.Event(), []
-    last = [time.perf_counter()]
+    ended = threading.Event()
+    task = QgsProcessingAlgRunnerTask(algorithm, values, context, feedback)
+    task.executed.connect(lambda good, results: ended.set())
+    QgsApplication.taskManager().addTask(task)
+    gaps = event_gaps(lambda started: ended.is_set() or time.monotonic() - started > 300)
+    assert ended.is_set() and Path(values["OUTPUT"]).exists()
+    worst = [f"{gap * 1000:.0f}" for gap in gaps[:5]]
+    print(f"longest gaps of the event loop: {', '.join(worst)} ms in {len(gaps)}; idle: {before[0] * 1000:.0f} ms")
+    assert gaps[len(gaps) // 1000] < max(0.1, 2 * before[0]), worst
+
+
+def event_gaps(is_over):
+    """Run the event loop of this thread with a timer of 5 ms; give the times between its ticks, longest first."""
+    from qgis.PyQt.QtCore import QCoreApplication, QTimer
+
+    gaps, last, started = [], [time.perf_counter()], time.monotonic()
 
     def tick():
         now = time.perf_counter()
@@ -344,15 +267,7 @@ def test_the_calling_thread_stays_free(scene, tmp_path):
     timer = QTimer()
     timer.timeout.connect(tick)
     timer.start(5)
-    task = QgsProcessingAlgRunnerTask(algorithm, values, context, feedback)
-    task.executed.connect(lambda good, results: ended.set())
-    QgsApplication.taskManager().addTask(task)
-    limit = time.monotonic() + 300
-    while not ended.is_set() and time.monotonic() < limit:
+    while not is_over(started):
         QCoreApplication.processEvents()
         time.sleep(0.001)
-    assert ended.is_set() and Path(values["OUTPUT"]).exists()
-    worst = sorted(gaps)[-3:]
-    print(f"longest gaps of the event loop: {[round(g * 1000) for g in worst]} ms in {len(gaps)} ticks")
-    # two spikes may be the machine's: others run on it
-    assert sorted(gaps)[-3] < 0.1, textwrap.shorten(str(worst), 80)
+    return sorted(gaps, reverse=True)

@@ -6,7 +6,7 @@ from qgis.core import QgsProcessingAlgorithm, QgsProcessingException
 from qgis.PyQt.QtGui import QIcon
 
 from ..engine import Cancelled, EngineError, Run
-from ..settings import engine
+from ..settings import engine, installation, log_path
 from ..texts import tr
 
 _HELP = "https://github.com/nssa-gis/nssa-gis/blob/main/docs/qgis.md"
@@ -47,27 +47,32 @@ class NssaAlgorithm(QgsProcessingAlgorithm):
         """Give our own icon."""
         return QIcon(os.path.join(os.path.dirname(os.path.dirname(__file__)), "icon.svg"))
 
-    def run_engine(self, arguments, folder, feedback):
+    def run_engine(self, arguments, feedback):
         """Run the engine with progress.
 
         Returns
         -------
         Run
-            After its end; ``done`` is None if the user cancelled.
+            After its end.
 
         Raises
         ------
         QgsProcessingException
             The engine is missing or failed; one message with the cause.
+        Cancelled
+            By the user, who has been told the engine's last words.
         """
         executable, origin = engine()
         feedback.pushInfo(tr("Engine: {} ({})").format(executable, origin))
-        run = Run(feedback, os.path.join(folder, "nssa-gis.log"))
+        run = Run(feedback, log_path(self._name))
+        feedback.pushInfo(tr("Log: {}").format(run.log_path))
         try:
-            run.execute(executable, arguments)
+            with installation().in_use(executable):
+                run.execute(executable, arguments)
         except Cancelled:
-            run.done = None
-            feedback.pushInfo(tr("Cancelled. What was finished is kept: run again with 'Resume an interrupted run'."))
+            words = run.error or tr("the engine had to be killed, or ended without a word")
+            feedback.pushInfo(tr("Cancelled: {}").format(words))
+            raise
         except EngineError as error:
             raise QgsProcessingException(str(error)) from None
         return run

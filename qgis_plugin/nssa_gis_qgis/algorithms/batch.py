@@ -1,14 +1,12 @@
 """Detect small objects in a folder of scenes."""
 
-import os
-
 from qgis.core import (
     QgsProcessingOutputNumber,
     QgsProcessingParameterFile,
     QgsProcessingParameterFolderDestination,
-    QgsProcessingUtils,
 )
 
+from ..engine import Cancelled
 from ..parameters import add_options, arguments
 from ..texts import tr
 from .base import OBJECTS, NssaAlgorithm
@@ -41,9 +39,9 @@ class DetectFolder(NssaAlgorithm):
     _title = "Detect in a folder of scenes"
     _tags = ("object detection", "deep learning", "batch", "folder", "nssa")
     _help = (
-        "Finds small objects in every raster of a folder and its sub-folders, and writes one vector layer a scene into "
-        "another folder. A scene that fails is reported and the others go on. With 'Resume', layers that are there are "
-        "left alone and interrupted scenes go on."
+        "Finds small objects in every raster of a folder (not of its sub-folders), and writes one vector layer a scene "
+        "into another folder. A scene that fails is reported and the others go on. With 'Resume', layers that are "
+        "there are left alone and interrupted scenes go on."
     )
 
     def initAlgorithm(self, configuration=None):  # noqa: N802
@@ -58,13 +56,14 @@ class DetectFolder(NssaAlgorithm):
         """Run."""
         scenes = self.parameterAsString(parameters, "FOLDER", context)
         target = self.parameterAsString(parameters, "OUTPUT", context)
-        folder = os.path.dirname(QgsProcessingUtils.generateTempFilename("nssa"))
-        os.makedirs(folder, exist_ok=True)
         given = ["batch", scenes, "-o", target, *arguments(self, parameters, _OPTIONS, context)]
-        run = self.run_engine(given, folder, feedback)
+        try:
+            run = self.run_engine(given, feedback)
+        except Cancelled:
+            return {}
         for line in run.output:
             feedback.pushInfo(line)
-        last = run.output[-1] if run.output else ""
-        words = last.replace(",", "").split()
-        found = int(words[-2]) if len(words) > 1 and words[-2].isdigit() else 0
-        return {"OUTPUT": target, OBJECTS: found}
+        if run.failures:
+            text = tr("{} scenes failed; the log has the reasons: {}")
+            feedback.pushWarning(text.format(len(run.failures), run.log_path))
+        return {"OUTPUT": target, OBJECTS: run.objects}

@@ -5,7 +5,7 @@ import json
 from qgis.core import QgsProcessingException, QgsProcessingOutputString, QgsProcessingParameterFile
 
 from ..engine import Cancelled, EngineError
-from ..installation import doctor
+from ..installation import doctor, problems
 from ..settings import engine, engine_setting, set_engine
 from ..texts import tr
 from .base import NssaAlgorithm
@@ -37,14 +37,24 @@ class CheckInstallation(NssaAlgorithm):
 
     def processAlgorithm(self, parameters, context, feedback):  # noqa: N802
         """Run."""
-        set_engine(self.parameterAsString(parameters, "ENGINE", context).strip())
-        executable, origin = engine()
-        feedback.pushInfo(tr("Engine: {} ({})").format(executable, origin))
+        named = self.parameterAsString(parameters, "ENGINE", context).strip()
         try:
-            report = json.dumps(doctor(executable, feedback), indent=1, ensure_ascii=False)
+            executable, origin = (named, tr("named here")) if named else self._found()
+            feedback.pushInfo(tr("Engine: {} ({})").format(executable, origin))
+            facts = doctor(executable, feedback)
         except EngineError as error:
             raise QgsProcessingException(str(error)) from None
         except Cancelled:
             return {}
+        if named:
+            set_engine(named)  # only now: it has answered
+        report = json.dumps(facts, indent=1, ensure_ascii=False)
         feedback.pushInfo(report)
+        found = problems(facts)
+        if found:
+            raise QgsProcessingException(found)
         return {"REPORT": report}
+
+    def _found(self):
+        set_engine("")
+        return engine()

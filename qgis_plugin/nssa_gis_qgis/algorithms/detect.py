@@ -15,9 +15,13 @@ from qgis.core import (
     QgsProcessingUtils,
 )
 
-from ..parameters import add_options, arguments
-from ..rasters import area_file, raster_source
+from ..areas import Area
+from ..engine import Cancelled
+from ..heat_map import draw
+from ..parameters import add_options, arguments, is_set
+from ..rasters import crs_text, engine_crs, export, file_source, is_file
 from ..results import ResultStyle
+from ..settings import cache
 from ..texts import tr
 from .base import OBJECTS, NssaAlgorithm
 
@@ -54,21 +58,24 @@ class DetectObjects(NssaAlgorithm):
         "with class, confidence and size.\n\n"
         "Raster files are read directly, tile by tile. Web maps (WMS, XYZ) are exported first at the chosen extent and "
         "ground sample distance. The area of interest may be in any CRS; if only selected features are used, only they "
-        "count.\n\n"
+        "count. With an extent as well, only the part inside it is looked at.\n\n"
+        "Model: without one the built-in aerial-vehicles is used; a model of your own is named by the path of its "
+        ".safetensors file.\n\n"
         "The default model is made for 0.15 to 0.4 m per pixel. A raster that is finer is reduced, one that is much "
         "coarser is refused unless a ground sample distance is given.\n\n"
-        "A cancelled run keeps what it has: run it again with the same values and 'Resume an interrupted run'."
+        "A cancelled run keeps the rows of tiles that were finished: run it again with the same values and 'Resume an "
+        "interrupted run'. For that the layer must be a file, not a temporary layer."
     )
 
     def initAlgorithm(self, configuration=None):  # noqa: N802
         """Declare the parameters."""
         kinds = getattr(QgsProcessing, "SourceType", QgsProcessing)
         self.addParameter(QgsProcessingParameterRasterLayer("INPUT", tr("Raster layer")))
-        self.addParameter(QgsProcessingParameterExtent("EXTENT", tr("Extent (default: the whole raster)"), optional=True))
         self.addParameter(
-            QgsProcessingParameterFeatureSource(
-                "AOI", tr("Area of interest"), [kinds.TypeVectorPolygon], optional=True
-            )
+            QgsProcessingParameterExtent("EXTENT", tr("Extent (default: the whole raster)"), optional=True)
+        )
+        self.addParameter(
+            QgsProcessingParameterFeatureSource("AOI", tr("Area of interest"), [kinds.TypeVectorPolygon], optional=True)
         )
         add_options(self, _OPTIONS)
         self.addParameter(QgsProcessingParameterVectorDestination("OUTPUT", tr("Objects")))
@@ -77,7 +84,7 @@ class DetectObjects(NssaAlgorithm):
         numbers = getattr(QgsProcessingParameterNumber, "Type", QgsProcessingParameterNumber)
         radius = QgsProcessingParameterNumber(
             "HEATMAP_RADIUS",
-            tr("Radius of the heat map [units of the layer's CRS]"),
+            tr("Radius of the heat map [m]"),
             type=numbers.Double,
             defaultValue=50.0,
             minValue=1e-6,
@@ -95,53 +102,93 @@ class DetectObjects(NssaAlgorithm):
             raise QgsProcessingException(
                 tr("{}: the layer must be a file in a folder that exists; databases are no targets.").format(output)
             )
-        folder = os.path.dirname(QgsProcessingUtils.generateTempFilename("nssa"))
-        os.makedirs(folder, exist_ok=True)
-        extent = self.parameterAsExtent(parameters, "EXTENT", context, layer.crs())
-        gsd = self.parameterAsDouble(parameters, "GSD", context) if parameters.get("GSD") else None
-        source, exported = raster_source(layer, extent, gsd, folder, feedback)
-        given = ["detect", source, "-o", output, *arguments(self, parameters, _OPTIONS, context)]
-        if not (exported or extent.isNull() or extent.isEmpty()):
-            sides = (extent.xMinimum(), extent.yMinimum(), extent.xMaximum(), extent.yMaximum())
-            given.append("--bounds=" + ",".join(map(repr, sides)))
-        area = self.parameterAsSource(parameters, "AOI", context)
-        if area is not None:
-            given += ["--aoi", area_file(area, context, folder)]
-        if "--resume" not in given:
-            given.append("--overwrite")  # QGIS has asked the user before
-        run = self.run_engine(given, folder, feedback)
-        if run.done is None:
+        options = arguments(self, parameters, _OPTIONS, context)
+        if "--resume" not in options:
+            options.append("--overwrite")  # QGIS has asked the user before
+        files = cache()
+        files.clean()
+        try:
+            source, where = self._inputs(layer, parameters, files, context, feedback)
+            given = ["detect", source, "-o", output, *options, *where]
+            run = self.run_engine(given, feedback)
+        except Cancelled:
+            _tell_how_to_go_on(output, feedback)
             # nothing is there to load, and a missing file would be an error of its own
             context.setLayersToLoadOnCompletion({})
             return {}
-        results = {"OUTPUT": output, OBJECTS: run.done.get("objects", 0)}
-        feedback.pushInfo(tr("{} objects").format(results[OBJECTS]))
+        feedback.pushInfo(tr("{} objects").format(run.objects))
+        results = {"OUTPUT": output, OBJECTS: run.objects, **self._heat_map(output, run, parameters, context, feedback)}
         if context.willLoadLayerOnCompletion(output):
             context.layerToLoadOnCompletionDetails(output).setPostProcessor(ResultStyle(given, run.done))
-        heat = self.parameterAsOutputLayer(parameters, "HEATMAP", context) if parameters.get("HEATMAP") else ""
-        if heat:
-            radius = self.parameterAsDouble(parameters, "HEATMAP_RADIUS", context)
-            results["HEATMAP"] = _heat_map(output, heat, radius, results[OBJECTS], context, feedback)
         return results
 
+    def _inputs(self, layer, parameters, files, context, feedback):
+        """Give what the engine opens, and its arguments for where to look."""
+        extent = self.parameterAsExtent(parameters, "EXTENT", context, layer.crs())
+        area = self._area(parameters, layer.crs(), context)
+        if not is_file(layer):
+            if area is not None:
+                around = area.moved(layer.crs(), context).box()
+                extent = around if extent.isNull() else extent.intersect(around)
+            gsd = self.parameterAsDouble(parameters, "GSD", context) if is_set(parameters, "GSD") else None
+            again = self.parameterAsBool(parameters, "RESUME", context)
+            source = export(layer, extent, gsd, files, again, feedback)
+            return source, [] if area is None else ["--aoi", area.file(files, context)]
+        source, own = file_source(layer, feedback), engine_crs(layer, feedback)
+        if area is not None:
+            if layer.crs().isValid() and layer.crs() != own:
+                # drawn over the layer where QGIS shows it: the coordinates are right, the CRS has another name there
+                area = area.moved(layer.crs(), context).named(own)
+            return source, ["--aoi", area.file(files, context)]
+        if extent.isNull() or extent.isEmpty():
+            return source, []
+        sides = (extent.xMinimum(), extent.yMinimum(), extent.xMaximum(), extent.yMaximum())
+        bounds = ["--bounds=" + ",".join(map(repr, sides))]
+        return source, bounds + (["--bounds-crs", crs_text(own)] if own.isValid() else [])
 
-def _heat_map(layer, target, radius, objects, context, feedback):
-    """Draw the density of the objects' centres with QGIS' own algorithm."""
-    if not objects:
-        raise QgsProcessingException(tr("No object was found: there is no heat map to draw. The (empty) layer is written."))
-    import processing
+    def _area(self, parameters, crs, context):
+        """Give the area of interest, inside the extent if there is one too; None without.
 
-    centres = processing.run(
-        "native:centroids",
-        {"INPUT": layer, "OUTPUT": "TEMPORARY_OUTPUT"},
-        context=context,
-        feedback=feedback,
-        is_child_algorithm=True,
-    )["OUTPUT"]
-    return processing.run(
-        "qgis:heatmapkerneldensityestimation",
-        {"INPUT": centres, "RADIUS": radius, "PIXEL_SIZE": radius / 10, "OUTPUT": target},
-        context=context,
-        feedback=feedback,
-        is_child_algorithm=True,
-    )["OUTPUT"]
+        An extent without a CRS is in that of the raster layer, as QGIS has it everywhere.
+        """
+        if not is_set(parameters, "AOI"):
+            return None
+        source = self.parameterAsSource(parameters, "AOI", context)
+        if source is None:
+            raise QgsProcessingException(self.invalidSourceError(parameters, "AOI"))
+        area = Area.read(source)
+        if not is_set(parameters, "EXTENT"):
+            return area
+        return area.clipped(self.parameterAsExtentGeometry(parameters, "EXTENT", context, crs), crs, context)
+
+    def _heat_map(self, output, run, parameters, context, feedback):
+        """Give the result of the heat map if one is wanted and can be drawn; the layer is there in any case."""
+        target = self.parameterAsOutputLayer(parameters, "HEATMAP", context) if is_set(parameters, "HEATMAP") else ""
+        if not target:
+            return {}
+        if not run.objects:
+            feedback.pushWarning(tr("No object was found: there is no heat map to draw."))
+        else:
+            radius = self.parameterAsDouble(parameters, "HEATMAP_RADIUS", context)
+            try:
+                return {"HEATMAP": draw(output, target, radius, context, feedback)}
+            except QgsProcessingException as error:
+                feedback.pushWarning(tr("The heat map could not be drawn: {}").format(error))
+        wanted = context.layersToLoadOnCompletion()
+        context.setLayersToLoadOnCompletion({name: wanted[name] for name in wanted if name != target})
+        return {}
+
+
+def _tell_how_to_go_on(output, feedback):
+    if not os.path.exists(output + ".journal"):
+        return
+    if _whole(output).startswith(_whole(QgsProcessingUtils.tempFolder())):
+        feedback.pushWarning(
+            tr("A run into a temporary layer cannot be resumed, because the next one gets another file. Name a file.")
+        )
+    else:
+        feedback.pushInfo(tr("To go on: run again with the same values and 'Resume an interrupted run'."))
+
+
+def _whole(path):
+    return os.path.normcase(os.path.abspath(path))

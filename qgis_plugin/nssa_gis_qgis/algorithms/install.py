@@ -23,8 +23,8 @@ class InstallEngine(NssaAlgorithm):
     _tags = ("installation", "engine", "pip", "nssa")
     _help = (
         "Makes an environment of its own in your QGIS profile and installs the detection engine into it: about 1.3 GB "
-        "with the CPU build of PyTorch. Nothing is installed into QGIS. The engine in use is replaced only when the new "
-        "one has been verified.\n\n"
+        "with the CPU build of PyTorch. Nothing is installed into QGIS. The engine in use is replaced only when the "
+        "new one has been verified.\n\n"
         "Without internet: name a folder that holds all wheels (pip download nssa-gis -d FOLDER on a machine like this "
         "one). QGIS' proxy settings are passed on."
     )
@@ -32,7 +32,9 @@ class InstallEngine(NssaAlgorithm):
     def initAlgorithm(self, configuration=None):  # noqa: N802
         """Declare the parameters."""
         self.addParameter(
-            QgsProcessingParameterString("PACKAGE", tr("Package: name, wheel or source folder"), defaultValue="nssa-gis")
+            QgsProcessingParameterString(
+                "PACKAGE", tr("Package: name, wheel or source folder"), defaultValue="nssa-gis"
+            )
         )
         self.addParameter(
             QgsProcessingParameterFile(
@@ -65,7 +67,7 @@ class InstallEngine(NssaAlgorithm):
                 self.parameterAsString(parameters, "PYTHON", context),
                 accelerator,
                 self.parameterAsString(parameters, "WHEELS", context),
-                proxies(),
+                proxies(feedback),
                 feedback,
             )
         except EngineError as error:

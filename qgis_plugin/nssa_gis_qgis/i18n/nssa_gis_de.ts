@@ -8,16 +8,28 @@
         <translation>Suchprogramm: {} ({})</translation>
     </message>
     <message>
-        <source>Cancelled. What was finished is kept: run again with 'Resume an interrupted run'.</source>
-        <translation>Abgebrochen. Was fertig war, bleibt erhalten: erneut starten mit „Einen unterbrochenen Lauf fortsetzen“.</translation>
+        <source>Log: {}</source>
+        <translation>Protokoll: {}</translation>
+    </message>
+    <message>
+        <source>the engine had to be killed, or ended without a word</source>
+        <translation>das Suchprogramm musste beendet werden oder endete ohne ein Wort</translation>
+    </message>
+    <message>
+        <source>Cancelled: {}</source>
+        <translation>Abgebrochen: {}</translation>
     </message>
     <message>
         <source>Detect in a folder of scenes</source>
         <translation>In einem Ordner von Bildern suchen</translation>
     </message>
     <message>
-        <source>Finds small objects in every raster of a folder and its sub-folders, and writes one vector layer a scene into another folder. A scene that fails is reported and the others go on. With 'Resume', layers that are there are left alone and interrupted scenes go on.</source>
-        <translation>Findet kleine Objekte in jedem Raster eines Ordners und seiner Unterordner und schreibt einen Vektorlayer je Bild in einen anderen Ordner. Ein Bild, das scheitert, wird gemeldet, und die anderen gehen weiter. Mit „Fortsetzen“ bleiben vorhandene Layer, wie sie sind, und unterbrochene Bilder gehen weiter.</translation>
+        <source>Finds small objects in every raster of a folder (not of its sub-folders), and writes one vector layer a scene into another folder. A scene that fails is reported and the others go on. With 'Resume', layers that are there are left alone and interrupted scenes go on.</source>
+        <translation>Findet kleine Objekte in jedem Raster eines Ordners (nicht seiner Unterordner) und schreibt einen Vektorlayer je Bild in einen anderen Ordner. Ein Bild, das scheitert, wird gemeldet, und die anderen gehen weiter. Mit „Fortsetzen“ bleiben vorhandene Layer, wie sie sind, und unterbrochene Bilder gehen weiter.</translation>
+    </message>
+    <message>
+        <source>{} scenes failed; the log has the reasons: {}</source>
+        <translation>{} Bilder sind gescheitert; die Gründe stehen im Protokoll: {}</translation>
     </message>
     <message>
         <source>Folder of scenes</source>
@@ -48,36 +60,48 @@
         <translation>Bericht</translation>
     </message>
     <message>
+        <source>named here</source>
+        <translation>hier genannt</translation>
+    </message>
+    <message>
         <source>Detect small objects</source>
         <translation>Kleine Objekte finden</translation>
     </message>
     <message>
         <source>Finds objects of a few pixels (by default vehicles) in a raster of any size and gives them as a vector layer with class, confidence and size.
 
-Raster files are read directly, tile by tile. Web maps (WMS, XYZ) are exported first at the chosen extent and ground sample distance. The area of interest may be in any CRS; if only selected features are used, only they count.
+Raster files are read directly, tile by tile. Web maps (WMS, XYZ) are exported first at the chosen extent and ground sample distance. The area of interest may be in any CRS; if only selected features are used, only they count. With an extent as well, only the part inside it is looked at.
+
+Model: without one the built-in aerial-vehicles is used; a model of your own is named by the path of its .safetensors file.
 
 The default model is made for 0.15 to 0.4 m per pixel. A raster that is finer is reduced, one that is much coarser is refused unless a ground sample distance is given.
 
-A cancelled run keeps what it has: run it again with the same values and 'Resume an interrupted run'.</source>
+A cancelled run keeps the rows of tiles that were finished: run it again with the same values and 'Resume an interrupted run'. For that the layer must be a file, not a temporary layer.</source>
         <translation>Findet Objekte von wenigen Pixeln (als Vorgabe Fahrzeuge) in einem Raster beliebiger Größe und liefert sie als Vektorlayer mit Klasse, Sicherheit und Größe.
 
-Rasterdateien werden unmittelbar gelesen, Kachel um Kachel. Kartendienste (WMS, XYZ) werden zuerst mit der gewählten Ausdehnung und Bodenauflösung exportiert. Das Suchgebiet darf in jedem KBS liegen; werden nur gewählte Objekte benutzt, so zählen nur sie.
+Rasterdateien werden unmittelbar gelesen, Kachel um Kachel. Kartendienste (WMS, XYZ) werden zuerst mit der gewählten Ausdehnung und Bodenauflösung exportiert. Das Suchgebiet darf in jedem KBS liegen; werden nur gewählte Objekte benutzt, so zählen nur sie. Ist auch eine Ausdehnung angegeben, wird nur in dem Teil darin gesucht.
+
+Modell: Ohne Angabe wird das eingebaute aerial-vehicles benutzt; ein eigenes wird mit dem Pfad seiner .safetensors-Datei genannt.
 
 Das eingebaute Modell ist für 0,15 bis 0,4 m je Pixel gemacht. Ein feineres Raster wird verkleinert, ein viel gröberes abgelehnt, außer es ist eine Bodenauflösung angegeben.
 
-Ein abgebrochener Lauf behält, was er hat: mit denselben Werten und „Einen unterbrochenen Lauf fortsetzen“ erneut starten.</translation>
+Ein abgebrochener Lauf behält die fertigen Kachelreihen: mit denselben Werten und „Einen unterbrochenen Lauf fortsetzen“ erneut starten. Dazu muss der Layer eine Datei sein, kein temporärer Layer.</translation>
     </message>
     <message>
         <source>Heat map</source>
         <translation>Heatmap</translation>
     </message>
     <message>
-        <source>Radius of the heat map [units of the layer's CRS]</source>
-        <translation>Radius der Heatmap [Einheiten des Layer-KBS]</translation>
+        <source>Radius of the heat map [m]</source>
+        <translation>Radius der Heatmap [m]</translation>
     </message>
     <message>
-        <source>No object was found: there is no heat map to draw. The (empty) layer is written.</source>
-        <translation>Kein Objekt gefunden: Es gibt keine Heatmap zu zeichnen. Der (leere) Layer ist geschrieben.</translation>
+        <source>A run into a temporary layer cannot be resumed, because the next one gets another file. Name a file.</source>
+        <translation>Ein Lauf in einen temporären Layer kann nicht fortgesetzt werden, denn der nächste bekommt eine andere Datei. Bitte eine Datei nennen.</translation>
+    </message>
+    <message>
+        <source>To go on: run again with the same values and 'Resume an interrupted run'.</source>
+        <translation>Zum Fortsetzen: mit denselben Werten und „Einen unterbrochenen Lauf fortsetzen“ erneut starten.</translation>
     </message>
     <message>
         <source>Raster layer</source>
@@ -96,12 +120,20 @@ Ein abgebrochener Lauf behält, was er hat: mit denselben Werten und „Einen un
         <translation>Objekte</translation>
     </message>
     <message>
+        <source>No object was found: there is no heat map to draw.</source>
+        <translation>Kein Objekt gefunden: Es gibt keine Heatmap zu zeichnen.</translation>
+    </message>
+    <message>
         <source>{} objects</source>
         <translation>{} Objekte</translation>
     </message>
     <message>
         <source>{}: the layer must be a file in a folder that exists; databases are no targets.</source>
         <translation>{}: Der Layer muss eine Datei in einem vorhandenen Ordner sein; Datenbanken sind keine Ziele.</translation>
+    </message>
+    <message>
+        <source>The heat map could not be drawn: {}</source>
+        <translation>Die Heatmap konnte nicht gezeichnet werden: {}</translation>
     </message>
     <message>
         <source>Install or update the engine</source>
@@ -166,6 +198,130 @@ Ohne Internet: einen Ordner mit allen Wheels nennen (pip download nssa-gis -d OR
     <message>
         <source>There was no engine of the plugin's own.</source>
         <translation>Es gab kein Suchprogramm der Erweiterung.</translation>
+    </message>
+    <message>
+        <source>The area of interest holds no feature (is a selection empty?).</source>
+        <translation>Das Suchgebiet enthält kein Objekt (ist die Auswahl leer?).</translation>
+    </message>
+    <message>
+        <source>The extent and the area of interest have nothing in common.</source>
+        <translation>Die Ausdehnung und das Suchgebiet haben nichts gemeinsam.</translation>
+    </message>
+    <message>
+        <source>The area of interest cannot be written: {}</source>
+        <translation>Das Suchgebiet kann nicht geschrieben werden: {}</translation>
+    </message>
+    <message>
+        <source>The area of interest cannot be transformed: {}</source>
+        <translation>Das Suchgebiet kann nicht transformiert werden: {}</translation>
+    </message>
+    <message>
+        <source>The detection engine nssa-gis is not installed. Run the algorithm 'Install or update the engine' of NSSA-GIS in the toolbox, or set the environment variable NSSA_GIS to an nssa-gis executable.</source>
+        <translation>Das Suchprogramm nssa-gis ist nicht installiert. Bitte in der Werkzeugkiste unter NSSA-GIS „Suchprogramm installieren oder aktualisieren“ ausführen oder die Umgebungsvariable NSSA_GIS auf eine nssa-gis-Programmdatei setzen.</translation>
+    </message>
+    <message>
+        <source>The engine ended with code {} without a message; its last words: {}</source>
+        <translation>Das Suchprogramm endete mit Code {} ohne Meldung; seine letzten Worte: {}</translation>
+    </message>
+    <message>
+        <source>plugin setting</source>
+        <translation>Einstellung der Erweiterung</translation>
+    </message>
+    <message>
+        <source>environment variable NSSA_GIS</source>
+        <translation>Umgebungsvariable NSSA_GIS</translation>
+    </message>
+    <message>
+        <source>installed by the plugin</source>
+        <translation>von der Erweiterung installiert</translation>
+    </message>
+    <message>
+        <source>None of the scenes could be processed ({} failed); the first one: {}</source>
+        <translation>Keines der Bilder konnte bearbeitet werden ({} gescheitert); das erste: {}</translation>
+    </message>
+    <message>
+        <source>nothing</source>
+        <translation>keine</translation>
+    </message>
+    <message>
+        <source>log: {}</source>
+        <translation>Protokoll: {}</translation>
+    </message>
+    <message>
+        <source>The engine was ended by signal {} without a message; its last words: {}</source>
+        <translation>Das Suchprogramm wurde von Signal {} ohne Meldung beendet; seine letzten Worte: {}</translation>
+    </message>
+    <message>
+        <source>{}: {} x {} px at the model's resolution, {} tiles; {}</source>
+        <translation>{}: {} x {} px in der Auflösung des Modells, {} Kacheln; {}</translation>
+    </message>
+    <message>
+        <source>tile {} of {}, {} found</source>
+        <translation>Kachel {} von {}, {} gefunden</translation>
+    </message>
+    <message>
+        <source>The engine {} is not there ({}). Correct it, or run the algorithm 'Check the installation' with an empty engine path to forget it.</source>
+        <translation>Das Suchprogramm {} ist nicht da ({}). Bitte berichtigen oder „Installation prüfen“ mit leerem Suchprogramm ausführen, um es zu vergessen.</translation>
+    </message>
+    <message>
+        <source>{} tiles were done by the interrupted run</source>
+        <translation>{} Kacheln hat der unterbrochene Lauf erledigt</translation>
+    </message>
+    <message>
+        <source>cancelled</source>
+        <translation>abgebrochen</translation>
+    </message>
+    <message>
+        <source>The layer has no CRS: the radius of the heat map is taken in its units.</source>
+        <translation>Der Layer hat kein KBS: Der Radius der Heatmap gilt in seinen Einheiten.</translation>
+    </message>
+    <message>
+        <source>The heat map is drawn in {}, because its radius is in metres.</source>
+        <translation>Die Heatmap wird in {} gezeichnet, weil ihr Radius in Metern angegeben ist.</translation>
+    </message>
+    <message>
+        <source>The engine sees no CUDA device: it will run on the CPU. Is NVIDIA's driver installed?</source>
+        <translation>Das Suchprogramm sieht kein CUDA-Gerät: Es wird auf der CPU rechnen. Ist der Treiber von NVIDIA installiert?</translation>
+    </message>
+    <message>
+        <source>Creating the environment</source>
+        <translation>Umgebung wird angelegt</translation>
+    </message>
+    <message>
+        <source>Installing (PyTorch is the large part)</source>
+        <translation>Wird installiert (PyTorch ist der große Teil)</translation>
+    </message>
+    <message>
+        <source>Verifying</source>
+        <translation>Wird geprüft</translation>
+    </message>
+    <message>
+        <source>The engine is in use. End all runs and try again.</source>
+        <translation>Das Suchprogramm wird benutzt. Bitte alle Läufe beenden und erneut versuchen.</translation>
+    </message>
+    <message>
+        <source>The engine cannot be removed: {}. End all runs and try again.</source>
+        <translation>Das Suchprogramm kann nicht entfernt werden: {}. Bitte alle Läufe beenden und erneut versuchen.</translation>
+    </message>
+    <message>
+        <source>The engine has problems: {}</source>
+        <translation>Das Suchprogramm hat Probleme: {}</translation>
+    </message>
+    <message>
+        <source>{} is not there.</source>
+        <translation>{} ist nicht da.</translation>
+    </message>
+    <message>
+        <source>{} does not work (exit code {}); its last words: {}</source>
+        <translation>{} funktioniert nicht (Code {}); seine letzten Worte: {}</translation>
+    </message>
+    <message>
+        <source>The folder of wheels {} is not there.</source>
+        <translation>Der Ordner mit Wheels {} ist nicht da.</translation>
+    </message>
+    <message>
+        <source>{} failed: {}</source>
+        <translation>{} ist gescheitert: {}</translation>
     </message>
     <message>
         <source>Model (name of a built-in one, or a .safetensors file)</source>
@@ -244,6 +400,10 @@ Ohne Internet: einen Ordner mit allen Wheels nennen (pip download nssa-gis -d OR
         <translation>Einen unterbrochenen Lauf fortsetzen</translation>
     </message>
     <message>
+        <source>Replace layers that are there</source>
+        <translation>Vorhandene Layer ersetzen</translation>
+    </message>
+    <message>
         <source>default</source>
         <translation>Vorgabe</translation>
     </message>
@@ -256,32 +416,68 @@ Ohne Internet: einen Ordner mit allen Wheels nennen (pip download nssa-gis -d OR
         <translation>Die Verarbeitungswerkzeuge sind ausgeschaltet: Bitte in der Erweiterungsverwaltung „Processing“ einschalten.</translation>
     </message>
     <message>
-        <source>The area of interest holds no feature (is a selection empty?).</source>
-        <translation>Das Suchgebiet enthält kein Objekt (ist die Auswahl leer?).</translation>
+        <source>{} cannot be started: {}</source>
+        <translation>{} kann nicht gestartet werden: {}</translation>
+    </message>
+    <message>
+        <source>No Python from {} to {} with venv was found. Install one (python.org, your package manager: on Debian also python3-venv) and name it under 'Python'.</source>
+        <translation>Kein Python von {} bis {} mit venv gefunden. Bitte eines installieren (python.org, Paketverwaltung: unter Debian auch python3-venv) und unter „Python“ nennen.</translation>
+    </message>
+    <message>
+        <source>exit code {}</source>
+        <translation>Code {}</translation>
+    </message>
+    <message>
+        <source>{} cannot make an environment: {}</source>
+        <translation>{} kann keine Umgebung anlegen: {}</translation>
+    </message>
+    <message>
+        <source>{} is Python {}; the engine needs {} to {}.</source>
+        <translation>{} ist Python {}; das Suchprogramm braucht {} bis {}.</translation>
     </message>
     <message>
         <source>Exporting {}: {} x {} pixels of {} m</source>
         <translation>Exportiere {}: {} x {} Pixel zu {} m</translation>
     </message>
     <message>
-        <source>The layer {} is no raster file ({}): choose an extent, and that part is exported first.</source>
-        <translation>Der Layer {} ist keine Rasterdatei ({}): Bitte eine Ausdehnung wählen; dieser Teil wird dann zuerst exportiert.</translation>
+        <source>The export of {} is of one colour: does the layer show anything here, at this scale?</source>
+        <translation>Der Export von {} ist einfarbig: Zeigt der Layer hier in diesem Maßstab etwas?</translation>
+    </message>
+    <message>
+        <source>The layer {} needs a login that is kept in QGIS; the engine has none. Download the raster, or add it without an authentication configuration.</source>
+        <translation>Der Layer {} braucht eine Anmeldung, die in QGIS verwahrt ist; das Suchprogramm hat keine. Bitte das Raster herunterladen oder ohne Authentifizierungskonfiguration hinzufügen.</translation>
+    </message>
+    <message>
+        <source>The layer {} is opened with options of QGIS, which the engine ignores.</source>
+        <translation>Der Layer {} ist mit Optionen von QGIS geöffnet, die das Suchprogramm nicht beachtet.</translation>
+    </message>
+    <message>
+        <source>In QGIS the layer {} has the CRS {}, but its file says {}: the engine uses that of the file, and the objects get it. If the file is wrong, correct it first (Raster &gt; Projections &gt; Assign projection).</source>
+        <translation>In QGIS hat der Layer {} das KBS {}, seine Datei aber sagt {}: Das Suchprogramm nimmt das der Datei, und die Objekte bekommen es. Ist die Datei falsch, sollte sie zuerst berichtigt werden (Raster &gt; Projektionen &gt; Projektion zuweisen).</translation>
+    </message>
+    <message>
+        <source>none</source>
+        <translation>keines</translation>
+    </message>
+    <message>
+        <source>The layer {} is no raster file ({}): choose an extent or an area of interest, and that part is exported first.</source>
+        <translation>Der Layer {} ist keine Rasterdatei ({}): Bitte eine Ausdehnung oder ein Suchgebiet wählen; dieser Teil wird dann zuerst exportiert.</translation>
     </message>
     <message>
         <source>Exporting {} at {} m per pixel would make {} x {} pixels; at most {} a side are taken from such a layer. Choose a smaller extent or a larger ground sample distance.</source>
         <translation>Der Export von {} mit {} m je Pixel ergäbe {} x {} Pixel; von einem solchen Layer werden höchstens {} je Seite geholt. Bitte eine kleinere Ausdehnung oder eine gröbere Bodenauflösung wählen.</translation>
     </message>
     <message>
+        <source>Using the earlier export of {}</source>
+        <translation>Der frühere Export von {} wird benutzt</translation>
+    </message>
+    <message>
         <source>The layer {} cannot be read for export.</source>
         <translation>Der Layer {} kann nicht zum Export gelesen werden.</translation>
     </message>
     <message>
-        <source>Exporting {} failed (code {}).</source>
-        <translation>Der Export von {} ist gescheitert (Code {}).</translation>
-    </message>
-    <message>
-        <source>The area of interest cannot be written: {}</source>
-        <translation>Das Suchgebiet kann nicht geschrieben werden: {}</translation>
+        <source>Exporting {} failed: {}</source>
+        <translation>Der Export von {} ist gescheitert: {}</translation>
     </message>
     <message>
         <source>Class</source>
@@ -342,6 +538,158 @@ Ohne Internet: einen Ordner mit allen Wheels nennen (pip download nssa-gis -d OR
     <message>
         <source>Objects found by nssa-gis.</source>
         <translation>Von nssa-gis gefundene Objekte.</translation>
+    </message>
+    <message>
+        <source>The proxy of QGIS ({}) is of a kind that pip cannot use; trying without it.</source>
+        <translation>Der Proxy von QGIS ({}) ist von einer Art, die pip nicht benutzen kann; es wird ohne ihn versucht.</translation>
+    </message>
+    <message>
+        <source>The login of QGIS' proxy is in an authentication configuration, which is not passed on. If the proxy refuses, set the variable HTTPS_PROXY before starting QGIS.</source>
+        <translation>Die Anmeldung am Proxy von QGIS steht in einer Authentifizierungskonfiguration, die nicht weitergegeben wird. Weist der Proxy ab, bitte vor dem Start von QGIS die Variable HTTPS_PROXY setzen.</translation>
+    </message>
+    <message>
+        <source>Model: the name of a built-in one or a .safetensors file.</source>
+        <translation>Modell: der Name eines eingebauten oder eine .safetensors-Datei.</translation>
+    </message>
+    <message>
+        <source>aerial-vehicles</source>
+        <translation>aerial-vehicles</translation>
+    </message>
+    <message>
+        <source>Keep objects with at least this score.</source>
+        <translation>Nur Objekte mit mindestens dieser Sicherheit behalten.</translation>
+    </message>
+    <message>
+        <source>the model's own threshold</source>
+        <translation>die Schwelle des Modells</translation>
+    </message>
+    <message>
+        <source>Keep only these classes, by name, separated by commas.</source>
+        <translation>Nur diese Klassen behalten; Namen, durch Kommas getrennt.</translation>
+    </message>
+    <message>
+        <source>all</source>
+        <translation>alle</translation>
+    </message>
+    <message>
+        <source>Ground sample distance to which the scene is resampled for the network.</source>
+        <translation>Bodenauflösung, auf die das Bild für das Netz umgerechnet wird.</translation>
+    </message>
+    <message>
+        <source>the model's</source>
+        <translation>die des Modells</translation>
+    </message>
+    <message>
+        <source>Resample the scene by this factor instead (2 makes it twice as wide and high); the way for scenes without a CRS.</source>
+        <translation>Das Bild stattdessen um diesen Faktor umrechnen (2 macht es doppelt so breit und hoch); der Weg für Bilder ohne KBS.</translation>
+    </message>
+    <message>
+        <source>scene GSD / model GSD; 1 without CRS</source>
+        <translation>Bodenauflösung des Bildes / des Modells; 1 ohne KBS</translation>
+    </message>
+    <message>
+        <source>Bands to feed the model, counted from 1, in the model's order, such as 4,3,2.</source>
+        <translation>Kanäle für das Modell, von 1 an gezählt, in der Reihenfolge des Modells, etwa 4,3,2.</translation>
+    </message>
+    <message>
+        <source>by colour interpretation, else the first ones</source>
+        <translation>nach der Farbbedeutung, sonst die ersten</translation>
+    </message>
+    <message>
+        <source>Only look inside the polygons of this vector file, in any CRS; :LAYER names one of its layers.</source>
+        <translation>Nur in den Polygonen dieser Vektordatei suchen, in jedem KBS; :LAYER nennt einen ihrer Layer.</translation>
+    </message>
+    <message>
+        <source>the whole scene</source>
+        <translation>das ganze Bild</translation>
+    </message>
+    <message>
+        <source>Only look inside this box: x0,y0,x1,y1.</source>
+        <translation>Nur in diesem Rechteck suchen: x0,y0,x1,y1.</translation>
+    </message>
+    <message>
+        <source>CRS of --bounds, such as EPSG:4326.</source>
+        <translation>KBS von --bounds, etwa EPSG:4326.</translation>
+    </message>
+    <message>
+        <source>the scene's</source>
+        <translation>das des Bildes</translation>
+    </message>
+    <message>
+        <source>Side of a tile; a multiple of 64.</source>
+        <translation>Seite einer Kachel; ein Vielfaches von 64.</translation>
+    </message>
+    <message>
+        <source>Overlap of neighbouring tiles; at least the size of the largest object.</source>
+        <translation>Überlappung benachbarter Kacheln; mindestens so groß wie das größte Objekt.</translation>
+    </message>
+    <message>
+        <source>How detections of neighbouring tiles become one; all but seam are for comparison.</source>
+        <translation>Wie Funde benachbarter Kacheln vereint werden; alle außer seam dienen dem Vergleich.</translation>
+    </message>
+    <message>
+        <source>Test-time augmentation: look at every tile mirrored (flip, 4 views), turned (rot, 4 views) or resized (scale, 3 views) and average; as many times slower.</source>
+        <translation>Jede Kachel auch gespiegelt (flip, 4 Ansichten), gedreht (rot, 4 Ansichten) oder skaliert (scale, 3 Ansichten) ansehen und mitteln; um ebenso viel langsamer.</translation>
+    </message>
+    <message>
+        <source>Where the network runs: auto, cpu, cuda, cuda:1, mps.</source>
+        <translation>Wo das Netz rechnet: auto, cpu, cuda, cuda:1, mps.</translation>
+    </message>
+    <message>
+        <source>What runs the network.</source>
+        <translation>Womit das Netz rechnet.</translation>
+    </message>
+    <message>
+        <source>Tiles per call of the network.</source>
+        <translation>Kacheln je Aufruf des Netzes.</translation>
+    </message>
+    <message>
+        <source>by device</source>
+        <translation>je nach Gerät</translation>
+    </message>
+    <message>
+        <source>Threads of the network on the CPU.</source>
+        <translation>Threads des Netzes auf der CPU.</translation>
+    </message>
+    <message>
+        <source>all cores</source>
+        <translation>alle Kerne</translation>
+    </message>
+    <message>
+        <source>Threads that read the scene ahead of the network.</source>
+        <translation>Threads, die das Bild vorauslesen.</translation>
+    </message>
+    <message>
+        <source>one per core, at most 4</source>
+        <translation>einer je Kern, höchstens 4</translation>
+    </message>
+    <message>
+        <source>Output driver, by its GDAL name, such as GPKG, GeoJSON, FlatGeobuf.</source>
+        <translation>Ausgabeformat, mit seinem GDAL-Namen, etwa GPKG, GeoJSON, FlatGeobuf.</translation>
+    </message>
+    <message>
+        <source>by the output's extension</source>
+        <translation>nach der Endung der Ausgabe</translation>
+    </message>
+    <message>
+        <source>Write the box of each object or its centre.</source>
+        <translation>Das Rechteck jedes Objekts schreiben oder seinen Mittelpunkt.</translation>
+    </message>
+    <message>
+        <source>CRS of the output layer, such as EPSG:4326.</source>
+        <translation>KBS des Ausgabelayers, etwa EPSG:4326.</translation>
+    </message>
+    <message>
+        <source>Replace an existing output, and forget an interrupted run.</source>
+        <translation>Eine vorhandene Ausgabe ersetzen und einen unterbrochenen Lauf vergessen.</translation>
+    </message>
+    <message>
+        <source>Add to an existing layer (GeoPackage only).</source>
+        <translation>An einen vorhandenen Layer anfügen (nur GeoPackage).</translation>
+    </message>
+    <message>
+        <source>Continue an interrupted run of the same scene, model and options.</source>
+        <translation>Einen unterbrochenen Lauf mit demselben Bild, Modell und denselben Optionen fortsetzen.</translation>
     </message>
 </context>
 </TS>
