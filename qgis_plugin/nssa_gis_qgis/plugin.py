@@ -3,6 +3,7 @@
 import os
 
 from qgis.core import QgsApplication, QgsRasterLayer
+from qgis.PyQt import sip
 from qgis.PyQt.QtGui import QIcon
 from qgis.PyQt.QtWidgets import QMessageBox
 
@@ -24,6 +25,7 @@ class Plugin:
         self.iface = iface
         self.provider = None
         self.action = None
+        self.dialogs = []  # QGIS keeps only their window: without the Python half a dialog does nothing
 
     def initProcessing(self):  # noqa: N802
         """Register the provider."""
@@ -62,4 +64,5 @@ class Plugin:
         values = {"INPUT": layer.id()} if isinstance(layer, QgsRasterLayer) else {}
         dialog = processing.createAlgorithmDialog("nssa:detect", values)
         if dialog is not None:
+            self.dialogs = [d for d in self.dialogs if not sip.isdeleted(d)] + [dialog]
             dialog.show()

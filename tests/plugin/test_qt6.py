@@ -46,7 +46,9 @@ class _Strict(types.ModuleType):
 def qt6(monkeypatch, fresh_modules):
     reason = "PyQt6 with its libraries is needed to try the plugin against Qt 6: pip install PyQt6"
     monkeypatch.setitem(sys.modules, "qgis", types.ModuleType("qgis"))
-    monkeypatch.setitem(sys.modules, "qgis.PyQt", types.ModuleType("qgis.PyQt"))
+    pyqt = types.ModuleType("qgis.PyQt")
+    pyqt.sip = pytest.importorskip("PyQt6.sip", reason=reason, exc_type=ImportError)
+    monkeypatch.setitem(sys.modules, "qgis.PyQt", pyqt)
     for name in ("QtCore", "QtGui", "QtWidgets"):
         monkeypatch.setitem(
             sys.modules, f"qgis.PyQt.{name}", pytest.importorskip(f"PyQt6.{name}", reason=reason, exc_type=ImportError)
