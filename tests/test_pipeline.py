@@ -60,6 +60,19 @@ def test_finds_every_object_once_in_its_place(tmp_path, scene, package, options)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["cars.gpkg", "planted.safetensors", "town.tif"]
 
 
+@pytest.mark.parametrize("kind", ["flip", "rot"])
+def test_views_find_the_same_and_say_so(tmp_path, scene, package, kind):
+    path, objects = scene
+    backend, events = PlantedBackend(), []
+    plain = run(path, tmp_path / "a.gpkg", package, backend=backend)
+    once = backend.tiles
+    several = run(path, tmp_path / "b.gpkg", package, events, backend=backend, tta=kind)
+    assert backend.tiles == 5 * once, "one view before, four now"
+    assert several.objects == plain.objects == len(objects)
+    np.testing.assert_allclose(boxes_of(tmp_path / "b.gpkg"), ordered(objects), atol=1e-6)
+    assert events[0]["backend"] == f"planted, 4 views ({kind})"
+
+
 def test_layer_lies_on_the_map(tmp_path, scene, package):
     path, objects = scene
     run(path, tmp_path / "cars.gpkg", package)
