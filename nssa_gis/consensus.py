@@ -23,7 +23,8 @@ def consensus(views: Sequence[Detections], iou: float = SAME_OBJECT) -> Detectio
     Parameters
     ----------
     views : sequence of Detections
-        In the same pixels and with the same tile numbers. Within a view an object has one detection.
+        In the same pixels and with the same tile numbers. Within a view no two of a class overlap by more than
+        ``iou``: one of them would be lost.
     iou : float
         Least overlap with the seed, 0 < iou < 1.
 
@@ -56,7 +57,7 @@ def consensus(views: Sequence[Detections], iou: float = SAME_OBJECT) -> Detectio
     place = np.empty(len(every), np.intp)
     place[seeds] = np.arange(len(seeds))
     at = place[owner[chosen]]
-    weight = every.scores[chosen].astype(np.float64)
+    weight = np.maximum(every.scores[chosen].astype(np.float64), 1e-12)
     total = np.bincount(at, weight, len(seeds))
     boxes = np.stack([np.bincount(at, weight * every.boxes[chosen, k], len(seeds)) for k in range(4)], 1)
     return Detections.from_columns(boxes / total[:, None], total / len(views), every.labels[seeds], every.tile[seeds])

@@ -120,7 +120,7 @@ class Duration(click.ParamType):
     "--crop",
     metavar="N",
     type=click.IntRange(min=64),
-    help="Side of a crop in pixels, a multiple of 64.  [default: 256; 832 for --size paper]",
+    help="Side of a crop in pixels, a multiple of 64.  [default: 256; 832 with a ResNet trunk]",
 )
 @click.option(
     "--learning-rate",
@@ -228,7 +228,6 @@ def train(
     torchrun --nproc-per-node 4 -m -- nssa_gis_cli.main train vehicles.toml ...
     """
     folder = folder or Path("runs") / output.stem
-    how["crop"] = how["crop"] or (832 if size.startswith("paper") else 256)
     _check(output, folder, resume, overwrite, how)
     recipe = _recipe(data, data_root, classes, gsd, val_scenes, output.stem)
     from nssa_gis.errors import UsageError
@@ -238,6 +237,7 @@ def train(
     from nssa_gis.train.trainer import Trainer, TrainOptions
 
     config = _network(size, len(recipe.classes))
+    how["crop"] = how["crop"] or (832 if config.trunk == "resnet" else 256)
     if trunk_weights and config.trunk != "resnet":
         raise UsageError(f"--trunk-weights: the trunk of --size {size} is no ResNet; use --size paper")
     start = load_package(init) if init and not resume else None
@@ -284,7 +284,7 @@ def _check(output: Path, folder: Path, resume: bool, overwrite: bool, how: dict[
         raise UsageError("give either --steps or --time-budget")
     if how["time_budget"] == 0:
         raise UsageError("--time-budget must be more than 0")
-    if how["crop"] % PAD_MULTIPLE:
+    if (how["crop"] or 0) % PAD_MULTIPLE:
         raise UsageError(f"--crop {how['crop']}: must be a multiple of {PAD_MULTIPLE}")
     if output.suffix != ".safetensors":
         raise UsageError(f"{output}: a model package ends in .safetensors")

@@ -191,6 +191,21 @@ class DetectorConfig:
         ):
             if not set(part) <= set(self.strides):
                 raise ValueError(f"{name}: strides {part} are not all among {self.strides}")
+        if self.cross_layer:
+            c = self.cross_layer
+            first = self.strides.index(c.strides[0])
+            if len(c.strides) < 2 or c.strides != self.strides[first : first + len(c.strides)]:
+                raise ValueError(f"cross_layer: strides {c.strides} are not two or more neighbours, finest first")
+            if c.hidden % c.heads:
+                raise ValueError(f"cross_layer: heads {c.heads} do not divide hidden {c.hidden}")
+        if self.sparse_attention:
+            width = dict(zip(self.strides, self.neck, strict=True))
+            for stride in self.sparse_attention.strides:
+                if width[stride] % self.sparse_attention.head_dim:
+                    raise ValueError(
+                        f"sparse_attention: head_dim {self.sparse_attention.head_dim} does not divide the "
+                        f"{width[stride]} channels at stride {stride}"
+                    )
 
 
 #: Most of what one number may say; a package's description is checked before any memory is asked for.
@@ -201,7 +216,13 @@ _OPTIONAL = ("depths", "head_depth", "mlp_ratio")
 #: Keys that packages of version 0.1 do not have; they mean the defaults.
 _LATER = frozenset(("trunk", "pyramid", "learnable"))
 _MODULES = ("sparse_attention", "cross_layer", "wavelet")
-_CHOICES = {"trunk": ("csp", "resnet"), "pyramid": ("path", "cross")}
+_CHOICES = {
+    "trunk": ("csp", "resnet"),
+    "pyramid": ("path", "cross"),
+    "partition": ("local", "dilated"),
+    "activation": ("dyt", "dyisru", "derf", "layernorm"),
+    "form": ("atrous", "chebyshev"),
+}
 
 
 def _checked(cls: Any, values: Any) -> dict[str, Any]:
@@ -294,7 +315,8 @@ def load_config(name_or_path: str, classes: int) -> DetectorConfig:
     """Look up a named network, or read one from a TOML file.
 
     The file says what differs from a named one: ``base`` is its name, the other keys are fields of
-    :class:`DetectorConfig`; a module is a table of the fields that differ, or ``false`` to leave it out::
+    :class:`DetectorConfig` (but not ``classes`` and ``in_channels``, which the data settle); a module is a table of
+    the fields that differ, or ``false`` to leave it out::
 
         base = "nssa-s"
         depths = [1, 3, 3]
@@ -321,7 +343,13 @@ def load_config(name_or_path: str, classes: int) -> DetectorConfig:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ValueError(f"cannot read the network {path}: {error}") from None
-    base = named_config(str(values.pop("base", "nssa-s")), classes)
+    settled = {"classes", "in_channels"} & set(values)
+    if settled:
+        raise ValueError(f"{path}: {', '.join(sorted(settled))}: settled by the data, not by the network")
+    try:
+        base = named_config(str(values.pop("base", "nssa-s")), classes)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
     merged: dict[str, Any] = {**base.to_dict(), "name": path.stem, **values}
     defaults = DetectorConfig().to_dict()
     for name in _MODULES:

@@ -17,8 +17,8 @@ from nssa_gis.runtime.backend import Backend
 
 Augmentation = Literal["none", "flip", "rot", "scale"]
 
-#: The single view may be this much less sure than what is asked of the mean.
-_VIEW_SHARE = 0.4
+#: Lowest score that a single view may add to a mean: so low that the mean does not depend on what is asked of it.
+_VIEW_FLOOR = 0.02
 #: Enlargements of the ``scale`` form, roughly: the sides stay multiples of the network's.
 _SCALES = (0.8, 1.25)
 
@@ -102,6 +102,9 @@ VIEWS: dict[str, tuple[View, ...]] = {
 class AugmentedBackend:
     """Show every tile to another backend in several forms; scores and boxes are averaged.
 
+    A mean in which a silent view counts as 0 is lower than the single score: no longer the precision that a calibrated
+    model's score stands for, but the better order.
+
     Parameters
     ----------
     inner : Backend
@@ -128,7 +131,7 @@ class AugmentedBackend:
         size = (batch.shape[2], batch.shape[3])
         parts = []
         for view in self.views:
-            found = self.inner.predict(view.show(batch), _VIEW_SHARE * score_threshold)
+            found = self.inner.predict(view.show(batch), min(_VIEW_FLOOR, score_threshold))
             parts.append(Detections.from_columns(view.back(found.boxes, size), found.scores, found.labels, found.tile))
         mean = consensus(parts)
         return mean.take(mean.scores >= score_threshold)

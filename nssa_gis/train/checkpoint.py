@@ -61,18 +61,33 @@ def load_checkpoint(path: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str,
     return parts, progress
 
 
-def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Flatten an AdamW state to ``<parameter>.<field>`` tensors."""
-    state = optimizer.state_dict()["state"]
+def optimizer_tensors(optimizer: torch.optim.Optimizer, model: torch.nn.Module) -> dict[str, Tensor]:
+    """Flatten an AdamW state to ``<parameter's name>/<field>`` tensors: numbers may mean other parameters tomorrow."""
+    names = {id(p): name for name, p in model.named_parameters()}
     return {
-        f"{index}.{name}": torch.as_tensor(value) for index, fields in state.items() for name, value in fields.items()
+        f"{names[id(parameter)]}/{field}": torch.as_tensor(value)
+        for parameter, fields in optimizer.state.items()
+        for field, value in fields.items()
     }
 
 
-def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Put :func:`optimizer_tensors` back."""
+def restore_optimizer(optimizer: torch.optim.Optimizer, model: torch.nn.Module, tensors: dict[str, Tensor]) -> None:
+    """Put :func:`optimizer_tensors` back.
+
+    Raises
+    ------
+    NssaError
+        They are of other parameters: the checkpoint is of another version of the program.
+    """
+    parameters = dict(model.named_parameters())
+    order = [id(p) for group in optimizer.param_groups for p in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
-        index, _, name = key.partition(".")
-        state.setdefault(int(index), {})[name] = value
+        name, _, field = key.rpartition("/")
+        if name not in parameters or (value.ndim and value.shape != parameters[name].shape):
+            raise NssaError(
+                f"the checkpoint is of another version of nssa-gis (its optimiser knows {name!r}); start afresh "
+                "without --resume"
+            )
+        state.setdefault(order.index(id(parameters[name])), {})[field] = value
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

@@ -59,7 +59,7 @@ def package_of(trainer: Trainer, found: dict[str, Accuracy], version: str, path:
         tile=tile,
         overlap=_overlap(longest, tile),
         max_object=round(longest, 1),
-        score_threshold=round(threshold, 2),
+        score_threshold=max(0.01, round(threshold, 2)),
         licence=recipe.licence,
         training_data=_sources(recipe),
         metrics={
@@ -95,10 +95,11 @@ def _overlap(longest: float, tile: int) -> int:
 
 
 def _sources(recipe: Recipe) -> str:
-    return "; ".join(
-        f"{s.name} (weight {s.weight:g}{', held out: ' + ' '.join(s.val_scenes) if s.val_scenes else ''})"
-        for s in recipe.sources
-    )
+    told = []
+    for s in recipe.sources:
+        held_out = "all" if s.split == "val" else " ".join(s.val_scenes)
+        told.append(f"{s.name} (weight {s.weight:g}{f', held out: {held_out}' if held_out else ''})")
+    return "; ".join(told)
 
 
 def _figures(accuracy: Accuracy, line: ScoreLine) -> dict[str, Any]:

@@ -37,7 +37,7 @@ class Source:
         Keep images whose field equals the value; an absent field counts as false, null (unknown) never matches.
     upright : bool
         Its images have an up and a down (oblique views, as in VisDrone): they are mirrored from left to right, but
-        never turned nor mirrored upside down.
+        never turned nor mirrored upside down (what is cut out of them is).
     cut_out : bool
         Objects of its training images are also pasted on images that have none.
     format, annotations, images : str or None

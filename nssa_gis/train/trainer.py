@@ -199,7 +199,7 @@ class Trainer:
         self._begun_with = {**progress["options"], "sources": progress.get("sources")}
         self.model.load_state_dict(parts["model"])
         self.average.model.load_state_dict(parts["ema"])
-        restore_optimizer(self.optimizer, parts.get("optimizer", {}))  # none yet at step 0
+        restore_optimizer(self.optimizer, self.model, parts.get("optimizer", {}))  # none yet at step 0
         self.scaler.load_state_dict(progress.get("scaler", {}) or self.scaler.state_dict())
         self.step, self.elapsed = progress["step"], progress["elapsed"]
         self.average.updates = progress["updates"]
@@ -331,7 +331,7 @@ class Trainer:
         parts = {
             "model": self.model.state_dict(),
             "ema": self.average.model.state_dict(),
-            "optimizer": optimizer_tensors(self.optimizer),
+            "optimizer": optimizer_tensors(self.optimizer, self.model),
         }
         progress = {
             "step": self.step,

@@ -19,6 +19,16 @@ def test_the_line_that_was_drawn_from_is_found(line):
     assert calibration_error(found(scores), hits) < 0.015
 
 
+@pytest.mark.parametrize("seed", range(30))
+def test_low_scores_far_from_the_start_are_fitted_too(seed):
+    rng = np.random.default_rng(seed)
+    scores = rng.uniform(0.02, 0.2, 3000)
+    line = ScoreLine(rng.uniform(0.5, 3.0), rng.uniform(2.0, 6.0))
+    hits = rng.random(3000) < line(scores)
+    found = fit_score_line(scores, hits)
+    assert (found.slope, found.offset) == (pytest.approx(line.slope, abs=0.5), pytest.approx(line.offset, abs=1.2))
+
+
 def test_the_error_of_wrong_scores():
     scores, hits = drawn(ScoreLine(1.0, 1.5))
     before = calibration_error(scores, hits)

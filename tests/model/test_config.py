@@ -44,6 +44,13 @@ def test_names_still_work():
         ("[wavelet]\nform = 3", "form"),
         ("[wavelet]\ncolour = 3", "colour"),
         ("stem = ", "cannot read"),
+        ("classes = 5", "settled by the data"),
+        ('[cross_layer]\nactivation = "x"', "activation"),
+        ("[cross_layer]\nstrides = [4, 16]", "neighbours"),
+        ("[cross_layer]\nstrides = [8]", "neighbours"),
+        ("[cross_layer]\nheads = 3", "do not divide"),
+        ("[sparse_attention]\nhead_dim = 24", "does not divide"),
+        ('[sparse_attention]\npartition = "zz"', "partition"),
     ],
 )
 def test_wrong_files_are_told(tmp_path, text, words):

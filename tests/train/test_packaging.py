@@ -2,9 +2,14 @@ import pytest
 import torch
 
 from nssa_gis.evaluate.calibration import ScoreLine
+from nssa_gis.evaluate.coco import Accuracy
 from nssa_gis.model.config import named_config
 from nssa_gis.model.detector import Detector
-from nssa_gis.train.packaging import calibrated
+from nssa_gis.runtime.package import load_package
+from nssa_gis.runtime.torch_backend import build_detector
+from nssa_gis.train.packaging import calibrated, package_of
+from nssa_gis.train.recipe import recipe_of_folders
+from nssa_gis.train.trainer import Trainer, TrainOptions
 
 
 @torch.no_grad()
@@ -24,3 +29,38 @@ def test_the_line_through_the_logits_is_in_the_weights():
     assert calibrated(model, ScoreLine())["heads.4.classify.1.bias"].tolist() == pytest.approx(
         same["heads.4.classify.1.bias"].tolist()
     )
+
+
+def accuracy(truths, threshold=0.4, line=None):
+    figures = {k: 0.5 for k in ("ap", "ap50", "ap75", "precision", "recall", "f1")}
+    return Accuracy(
+        **figures, threshold=threshold, truths=truths, calibration_error=0.1, score_line=line or ScoreLine(1.5, 0.7)
+    )
+
+
+@pytest.fixture
+def trained(coco_folder, tmp_path):
+    recipe = recipe_of_folders([coco_folder], ["vehicle=car"], 0.25, ["b"], "toy")
+    made = Trainer(recipe, named_config("nssa-n", 1), TrainOptions(steps=1), tmp_path / "run", lambda event: None)
+    made.load()
+    return made
+
+
+def test_scores_and_threshold_of_a_package_are_calibrated_together(trained, tmp_path):
+    line = ScoreLine(1.5, 0.7)
+    info = package_of(trained, {"toy": accuracy(300), "all": accuracy(300)}, "3", tmp_path / "m.safetensors")
+    assert info.score_threshold == pytest.approx(float(line(0.4)), abs=0.005)
+    assert info.metrics["val"]["toy"]["threshold"] == pytest.approx(float(line(0.4)), abs=1e-4)
+    assert info.metrics["calibration"] == {"slope": 1.5, "offset": 0.7}
+    assert (info.version, info.tile, info.overlap) == ("3", 640, 128)
+    package, x = load_package(tmp_path / "m.safetensors"), torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        raw, kept = trained.average.model(x).logits.sigmoid(), build_detector(package)(x).logits.sigmoid()
+    torch.testing.assert_close(kept, torch.from_numpy(line(raw.numpy())).float(), rtol=1e-3, atol=1e-5)
+
+
+def test_few_objects_calibrate_nothing(trained, tmp_path):
+    info = package_of(trained, {"all": accuracy(199)}, "1", tmp_path / "m.safetensors")
+    assert (info.score_threshold, info.metrics["calibration"]["slope"]) == (0.4, 1.0)
+    hopeless = package_of(trained, {"all": accuracy(300, 1e-4, ScoreLine())}, "1", tmp_path / "n.safetensors")
+    assert hopeless.score_threshold == 0.01
