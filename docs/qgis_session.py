@@ -12,7 +12,6 @@ import traceback
 
 from qgis.core import (
     QgsApplication,
-    QgsCoordinateReferenceSystem,
     QgsCoordinateTransform,
     QgsProject,
     QgsRasterLayer,
@@ -57,14 +56,13 @@ def later(seconds, step):
 
 
 def load():
-    """Open the scene in a project of another CRS."""
+    """Open the scene."""
     iface.mainWindow().resize(1380, 860)
     for dock in iface.mainWindow().findChildren(QDockWidget):
         if dock.objectName() in ("Browser", "theLayerOrder", "QgsMapStylingWidget"):
             dock.hide()
     layer = QgsRasterLayer(SCENE, "town")
     QgsProject.instance().addMapLayer(layer)
-    QgsProject.instance().setCrs(QgsCoordinateReferenceSystem("EPSG:3857"))
     iface.setActiveLayer(layer)
     state["layer"] = layer
     later(2, toolbox)
