@@ -15,7 +15,7 @@ import numpy as np
 
 import nssa_gis.train
 from nssa_gis.evaluate.calibration import ScoreLine, calibration_error, fit_score_line, reliability
-from nssa_gis.evaluate.coco import Curve, in_ignore, iou_matrix, precision_recall
+from nssa_gis.evaluate.coco import Curve, excused, iou_matrix, precision_recall
 from nssa_gis.model.detector import Detector
 from nssa_gis.runtime.package import DEFAULT_MODEL, load_package
 from nssa_gis.runtime.torch_backend import build_detector
@@ -84,7 +84,7 @@ def recall_by_size(pairs: Sequence[Pair], threshold: float) -> dict[str, str]:
     """Share of objects found at a threshold (IoU 0.5), by the root of their area in pixels of the network."""
     sides, hits = [], []
     for found, truth in pairs:
-        found = found.take((found.scores >= threshold) & ~in_ignore(found.boxes, truth.ignore))
+        found = found.take((found.scores >= threshold) & ~excused(found, truth))
         sides.append(np.sqrt((truth.boxes[:, 2:] - truth.boxes[:, :2]).prod(1)))
         # matching from the truth's side: each object by its best free detection
         overlap = iou_matrix(found.boxes, truth.boxes)
@@ -160,7 +160,7 @@ def _curves(sources: dict[str, list[Pair]]) -> dict[str, Curve]:
     curves = {}
     every = [pair for found in sources.values() for pair in found]
     for name, pairs in {**sources, "all": every}.items():
-        kept = [d.take(~in_ignore(d.boxes, t.ignore)) for d, t in pairs]
+        kept = [d.take(~excused(d, t)) for d, t in pairs]
         curves[name] = precision_recall([t for _, t in pairs], kept)
     return curves
 

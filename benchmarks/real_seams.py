@@ -22,7 +22,7 @@ import nssa_gis.train
 from benchmarks.engine import parser, print_rows, write_json
 from nssa_gis.detections import Detections
 from nssa_gis.errors import NssaError
-from nssa_gis.evaluate.coco import ImageTruth, evaluate_boxes, in_ignore, match
+from nssa_gis.evaluate.coco import ImageTruth, evaluate_boxes, excused, match
 from nssa_gis.geo.grid import TileGrid
 from nssa_gis.plan import CANDIDATE_SHARE
 from nssa_gis.runtime.backend import Backend, create_backend
@@ -57,7 +57,7 @@ class Sheet:
         w, h = (max(1, round(side * image.gsd / gsd)) for side in (width, height))
         scale = np.array([w / width, h / height] * 2, np.float32)
         resized = np.asarray(Image.fromarray(image.pixels).resize((w, h), Image.Resampling.BILINEAR))
-        truth = ImageTruth(image.boxes * scale, image.labels, image.excusing * scale)
+        truth = image.truth(scale)
         return cls(np.ascontiguousarray(resized.transpose(2, 0, 1)), truth)
 
     def window(self, x0: int, y0: int, width: int, height: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
@@ -100,7 +100,7 @@ def figures(truths: Sequence[ImageTruth], all_: Sequence[Detections], sure: Sequ
     """AP50 of all boxes; precision, recall and F1 of those that a user would get."""
     classes = 1 + max(int(np.concatenate([d.labels, t.labels, [0]]).max()) for d, t in zip(all_, truths, strict=True))
     ap50 = evaluate_boxes(truths, all_, classes).ap50
-    kept = [d.take(~in_ignore(d.boxes, t.ignore)) for t, d in zip(truths, sure, strict=True)]
+    kept = [d.take(~excused(d, t)) for t, d in zip(truths, sure, strict=True)]
     hits = sum(int(match(t, d).sum()) for t, d in zip(truths, kept, strict=True))
     found, total = sum(map(len, kept)), sum(len(t.boxes) for t in truths)
     return {

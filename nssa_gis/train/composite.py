@@ -236,7 +236,7 @@ def cut_piece(
     piece = np.rot90(piece, turn)
     piece = piece[:, ::-1] if mirror else piece
     boxes, ignore = (_turn_boxes(b, out_w, out_h, turn, mirror, width) for b in (boxes, ignore))
-    return piece, _clip(boxes, image.labels, ignore, image.unlabelled, width, height)
+    return piece, _clip(boxes, image.labels, ignore, image.ignore_classes, image.unlabelled, width, height)
 
 
 def _turn_boxes(
@@ -256,6 +256,7 @@ def _clip(
     boxes: NDArray[np.float32],
     labels: NDArray[np.int64],
     ignore: NDArray[np.float32],
+    ignore_class: NDArray[np.int64],
     unlabelled: NDArray[np.bool_],
     width: int,
     height: int,
@@ -268,15 +269,16 @@ def _clip(
     touched = (size > 0).all(1)
     good = touched & (size.prod(1) >= _VISIBLE * full) & (size.min(1, initial=np.inf) >= _MIN_SIDE)
     areas = np.clip(ignore, 0, limit)
-    areas = areas[(areas[:, 2:] > areas[:, :2]).all(1)]
+    left = (areas[:, 2:] > areas[:, :2]).all(1)
     blind = np.flatnonzero(unlabelled)
     frame = np.broadcast_to(np.array([0, 0, width, height], np.float32), (len(blind), 4))
-    every = np.concatenate((areas, inside[touched & ~good]))
+    every = np.concatenate((areas[left], inside[touched & ~good]))
+    classes = np.concatenate((ignore_class[left], np.full(len(every) - left.sum(), -1), blind))
     return Labels(
         inside[good],
         labels[good],
         np.concatenate((every, frame)),
-        np.concatenate((np.full(len(every), -1), blind)).astype(np.int64),
+        classes.astype(np.int64),
     )
 
 

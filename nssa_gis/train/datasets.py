@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from nssa_gis.errors import NssaError
+from nssa_gis.evaluate.coco import ImageTruth
 from nssa_gis.train.formats.registry import read_table
 from nssa_gis.train.formats.table import Entry, Table, image_size
 from nssa_gis.train.recipe import Recipe, Source
@@ -57,6 +58,8 @@ class LabelledImage:
         The pixels, where they stay in memory.
     upright : bool
         Has an up and a down: not to be turned.
+    ignore_labels : ndarray of int64, shape (M,), or None
+        The class that an area is for (crowds, difficult objects); -1 for all, and so are all where it is None.
     muted : int
         So many areas at the end of ``ignore`` excuse no detection in a validation (VisDrone's "others").
     """
@@ -75,12 +78,18 @@ class LabelledImage:
     mistakes: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 4), np.float32))
     kept: NDArray[np.uint8] | None = field(default=None, repr=False)
     upright: bool = False
+    ignore_labels: NDArray[np.int64] | None = None
     muted: int = 0
 
     @property
-    def excusing(self) -> NDArray[np.float32]:
-        """The areas of ``ignore`` where a validation counts detections neither way."""
-        return self.ignore[: len(self.ignore) - self.muted]
+    def ignore_classes(self) -> NDArray[np.int64]:
+        """Class that each area of ``ignore`` is for, -1 for all ``(M,)``."""
+        return np.full(len(self.ignore), -1) if self.ignore_labels is None else self.ignore_labels
+
+    def truth(self, scale: NDArray[np.float32]) -> ImageTruth:
+        """Labels for a validation, times ``scale`` (4,): what is muted excuses nothing."""
+        kept = len(self.ignore) - self.muted
+        return ImageTruth(self.boxes * scale, self.labels, self.ignore[:kept] * scale, self.ignore_classes[:kept])
 
     @property
     def pixels(self) -> NDArray[np.uint8]:
@@ -259,6 +268,9 @@ def _labelled(source: Source, recipe: Recipe, entry: Entry, index: NDArray[np.in
         k = _class_index(recipe.classes, name)
         if k is not None:
             unlabelled[k] = True
+    own = np.full(len(entry.ignore), -1) if entry.ignore_categories is None else entry.ignore_categories
+    concern = (own < 0) | (index[own] >= 0)  # an area for a category that is of no class is ground like any other
+    own = np.where(own < 0, -1, index[own])[concern]
     return LabelledImage(
         source.name,
         entry.scene,
@@ -269,10 +281,11 @@ def _labelled(source: Source, recipe: Recipe, entry: Entry, index: NDArray[np.in
         float(gsd) / float(scale[0]),
         entry.boxes[labels >= 0].astype(np.float32) * scale,
         labels[labels >= 0],
-        np.concatenate((entry.ignore, entry.muted)).astype(np.float32) * scale,
+        np.concatenate((entry.ignore[concern], entry.muted)).astype(np.float32) * scale,
         unlabelled,
         entry.mistakes.astype(np.float32) * scale,
         upright=source.upright,
+        ignore_labels=np.concatenate((own, np.full(len(entry.muted), -1))),
         muted=len(entry.muted),
     )
 

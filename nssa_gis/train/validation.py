@@ -36,7 +36,7 @@ def detect_image(
     with torch.inference_mode(), torch.autocast(device.type, autocast, enabled=autocast is not None):
         out = model(tensor)
     found = detections_of(model, out, padded.shape[1:], _SCORE_FLOOR, nms_iou)  # type: ignore[arg-type]
-    return found, ImageTruth(image.boxes * scale, image.labels, image.excusing * scale)
+    return found, image.truth(scale)
 
 
 Pair = tuple[Detections, ImageTruth]

@@ -277,3 +277,19 @@ def test_upright_images_are_only_mirrored_from_left_to_right(coco_folder):
         crops._fill(rng, canvas, labels, 0, 0, 64, 64, 0)
         columns = canvas[..., 1].astype(int)
         assert (columns == columns[:, :1]).all(), "rows stay rows"
+
+
+def test_a_crowd_teaches_nothing_about_its_own_class_only(coco_folder):
+    def change(table):
+        table["annotations"][0]["iscrowd"] = 1  # a car of image 0
+        table["annotations"][1].update(iscrowd=1, category_id=7)  # a tree there
+
+    edit(coco_folder, change)
+    recipe = recipe_of_folders([coco_folder], ["tree", "vehicle=car"], 0.25, [], "toy")
+    image = load_split(recipe, "train")[0][0]
+    assert image.ignore_classes.tolist() == [1, 0]
+    crop = CompositeCrops([[image]], [1.0], 96, 0.25, scale=(1.0, 1.0), split=0)[0][1]
+    assert {0, 1} <= set(crop.ignore_class.tolist())
+    assert image.truth(np.ones(4)).ignore_classes.tolist() == [1, 0]
+    only_cars = load_split(recipe_for(coco_folder, val=[]), "train")[0][0]
+    assert only_cars.ignore_classes.tolist() == [0], "a crowd of what is no class is ground"

@@ -100,7 +100,8 @@ def test_visdrone_in_training(visdrone):
     assert image.gsd == 0.1
     assert (image.width, image.height) == (100, 80)
     assert image.ignore.tolist() == [[0, 0, 40, 10], [60, 60, 70, 70]], "regions and others teach nothing"
-    assert image.excusing.tolist() == [[0, 0, 40, 10]], "a detection on others is false"
+    assert image.truth(np.ones(4)).ignore.tolist() == [[0, 0, 40, 10]], "a detection on others is false"
+    assert image.ignore_classes.tolist() == [-1, -1]
     assert [i.name for i in load_split(recipe, "val")[0]] == ["0000002_00005_d_0000014.jpg"]
 
 
