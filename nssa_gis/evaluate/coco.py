@@ -73,7 +73,7 @@ class Accuracy:
     ap, ap50, ap75 : float
         COCO averages, 0 to 1; NaN without any label.
     precision, recall, f1, threshold : float
-        At the operating point (see :func:`operating_point`), over all classes.
+        At the operating point (see :meth:`Curve.operating_point`), over all classes.
     truths : int
         Number of labelled objects.
     calibration_error : float
@@ -325,11 +325,6 @@ def precision_recall(truths: Sequence[ImageTruth], found: Sequence[Detections], 
     order = np.argsort(-scores, kind="stable")
     true = np.cumsum(hits[order])
     return Curve(true / np.arange(1, len(true) + 1), true / max(total, 1), scores[order], total)
-
-
-def operating_point(truths: Sequence[ImageTruth], found: Sequence[Detections]) -> tuple[float, float, float, float]:
-    """Precision, recall, F1 and threshold at IoU 0.5, over all images and classes (:meth:`Curve.operating_point`)."""
-    return precision_recall(truths, found).operating_point()
 
 
 def _coco_truth(truths: Sequence[ImageTruth], classes: int) -> dict[str, list[dict[str, object]]]:

@@ -12,6 +12,7 @@ import torch
 from nssa_gis.consensus import consensus
 from nssa_gis.detections import Detections
 from nssa_gis.model.detector import Detector
+from nssa_gis.runtime.views import VIEWS
 from nssa_gis.train.datasets import LabelledImage, image_size
 from nssa_gis.train.validation import detect_image
 
@@ -45,18 +46,14 @@ def view_consensus(
     """
     height, width = image.height, image.width
     parts = []
-    for flip_x, flip_y in ((False, False), (True, False), (False, True), (True, True)):
-        pixels = image.pixels[:: -1 if flip_y else 1, :: -1 if flip_x else 1]
-        view = replace(image, kept=np.ascontiguousarray(pixels))
-        found, _ = detect_image(model, view, gsd, autocast, nms_iou)
+    zoom = image.gsd / gsd
+    scale = np.array([width / max(1, round(width * zoom)), height / max(1, round(height * zoom))] * 2)
+    for view in VIEWS["flip"]:
+        pixels = view.show(image.pixels.transpose(2, 0, 1)[None])[0].transpose(1, 2, 0)
+        shown = replace(image, kept=np.ascontiguousarray(pixels))
+        found, _ = detect_image(model, shown, gsd, autocast, nms_iou)
         found = found.take(found.scores >= _FLOOR)
-        zoom = image.gsd / gsd
-        scale = np.array([width / max(1, round(width * zoom)), height / max(1, round(height * zoom))] * 2)
-        boxes = found.boxes * scale
-        if flip_x:
-            boxes[:, [0, 2]] = width - boxes[:, [2, 0]]
-        if flip_y:
-            boxes[:, [1, 3]] = height - boxes[:, [3, 1]]
+        boxes = view.back(found.boxes * scale, (height, width))
         parts.append(Detections.from_columns(boxes, found.scores, found.labels))
     return consensus(parts)
 

@@ -10,7 +10,6 @@ from nssa_gis.evaluate.coco import (
     evaluate_boxes,
     in_ignore,
     match,
-    operating_point,
     precision_recall,
 )
 
@@ -97,7 +96,7 @@ def test_operating_point_prefers_precision_where_f1_is_flat():
         dets.append(found([[0, 0, 10, 10]], [0.9 - i * 1e-3]))
     # one more true box and one more false one at the end hardly move F1
     dets[-1] = found([[0, 0, 10, 10], [50, 50, 60, 60]], [0.1, 0.2])
-    precision, recall, f1, threshold = operating_point(truths, dets)
+    precision, recall, f1, threshold = precision_recall(truths, dets).operating_point()
     assert threshold > 0.55
     assert precision == 1
     assert f1 >= 0.99
@@ -109,10 +108,10 @@ def test_a_threshold_does_not_cut_inside_equal_scores():
     d = found([[0, 0, 10, 10], [50, 50, 60, 60], [80, 80, 90, 90]], [0.5, 0.5, 0.5])
     for order in ([0, 1, 2], [2, 1, 0]):
         tied = d.take(np.array(order))
-        assert operating_point([t], [tied]) == pytest.approx((1 / 3, 1, 1 / 2, 0.5))
+        assert precision_recall([t], [tied]).operating_point() == pytest.approx((1 / 3, 1, 1 / 2, 0.5))
         assert precision_recall([t], [tied]).best_f1 == pytest.approx(1 / 2)
     apart = found(d.boxes, [0.6, 0.5, 0.5])
-    assert operating_point([t], [apart]) == pytest.approx((1, 1, 1, 0.6))
+    assert precision_recall([t], [apart]).operating_point() == pytest.approx((1, 1, 1, 0.6))
 
 
 def test_operating_point_and_best_f1_by_hand():

@@ -39,11 +39,7 @@ def _is_boxes(value: Any) -> bool:
     return value is None or (isinstance(value, list) and all(map(_is_box, value)))
 
 
-def _is_gsd(value: Any) -> bool:
-    return value is None or (_is_number(value) and value >= 0)
-
-
-def _is_area(value: Any) -> bool:
+def _is_measure(value: Any) -> bool:
     return value is None or (_is_number(value) and value >= 0)
 
 
@@ -51,8 +47,8 @@ def _is_area(value: Any) -> bool:
 _REGIONS = frozenset(("ignore", "ignored", "ignored region", "ignored regions"))
 #: What must be there, and of what kind, in each table of a COCO JSON.
 _FIELDS: dict[str, dict[str, Callable[[Any], bool]]] = {
-    "images": {"id": _is_key, "file_name": _is_text, "gsd_m": _is_gsd, "mistakes": _is_boxes},
-    "annotations": {"image_id": _is_key, "category_id": _is_key, "bbox": _is_box, "area": _is_area},
+    "images": {"id": _is_key, "file_name": _is_text, "gsd_m": _is_measure, "mistakes": _is_boxes},
+    "annotations": {"image_id": _is_key, "category_id": _is_key, "bbox": _is_box, "area": _is_measure},
     "categories": {"id": _is_key, "name": _is_text},
 }
 
