@@ -32,7 +32,7 @@ def recolour(rng: Generator, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         pixels = pixels[..., rng.permutation(3)]
     elif kind < 0.13:
         pixels = infrared(rng, pixels)
-    grey = rng.random() < 0.15
+    grey = rng.random() < 0.2
     saturation = 0.0 if grey else rng.uniform(0.6, 1.4)
     if grey or rng.random() < 0.5:
         values = pixels.astype(np.float32)

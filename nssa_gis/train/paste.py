@@ -26,6 +26,16 @@ _MIN_SIDE = 12.0
 _SOLID = 0.4
 #: Metres that the tops of objects stand above the ground, for the length of their shadow.
 _HEIGHT = 1.6
+#: Members of a row differ by at most this factor in length (natural logarithm).
+_ALIKE = 0.25
+#: From one to the next in a row, in widths of a cut-out with its margins: from a hand's breadth apart to a door's.
+_ROW_STEP = (0.8, 1.1)
+#: Share of an object's pixels that may lie where another one is.
+_COVERED = 0.02
+#: Cotangent of the sun's elevation: from 70 down to 27 degrees.
+_SUN = (0.35, 2.0)
+#: Share of the light that a shadow takes.
+_DARK = (0.1, 0.7)
 
 
 @dataclass(frozen=True)
@@ -47,7 +57,9 @@ class CutOut:
     label: int
 
 
-def cut_out(images: Sequence[LabelledImage], at_most: int = 4000, seed: int = 0) -> list[CutOut]:
+def cut_out(
+    images: Sequence[LabelledImage], at_most: int = 4000, seed: int = 0, widest: float | None = None
+) -> list[CutOut]:
     """Cut the upright, well resolved objects out of labelled images.
 
     Parameters
@@ -58,18 +70,20 @@ def cut_out(images: Sequence[LabelledImage], at_most: int = 4000, seed: int = 0)
         A random choice of so many, if there are more.
     seed : int
         Of the choice.
+    widest : float, optional
+        Metres of the shorter side from which an object stands askew: a long one does so in an elongated box.
 
     Returns
     -------
     list of CutOut
         Possibly empty.
     """
-    places = [(i, k) for i, image in enumerate(images) for k in np.flatnonzero(_usable(image))]
+    places = [(i, k) for i, image in enumerate(images) for k in np.flatnonzero(_usable(image, widest))]
     order = np.random.default_rng(seed).permutation(len(places))[:at_most]
     return [_cut(images[places[n][0]], int(places[n][1])) for n in np.sort(order)]
 
 
-def _usable(image: LabelledImage) -> NDArray[np.bool_]:
+def _usable(image: LabelledImage, widest: float | None) -> NDArray[np.bool_]:
     """Boxes that are elongated, sharp, inside the image with their margin and clear of one another."""
     if len(image.boxes) == 0:
         return np.zeros(0, bool)
@@ -81,7 +95,8 @@ def _usable(image: LabelledImage) -> NDArray[np.bool_]:
     inside = (low >= 0).all(1) & (high <= (width, height)).all(1)
     apart = ~((low[:, None] < image.boxes[None, :, 2:]).all(-1) & (high[:, None] > image.boxes[None, :, :2]).all(-1))
     clear = apart.sum(1) == len(size) - 1  # all but itself
-    return (long >= _MIN_ASPECT * short) & (short >= _MIN_SIDE) & inside & clear
+    straight = short * image.gsd <= (np.inf if widest is None else widest)
+    return (long >= _MIN_ASPECT * short) & (short >= _MIN_SIDE) & straight & inside & clear
 
 
 def _cut(image: LabelledImage, number: int) -> CutOut:
@@ -111,6 +126,12 @@ class Paster:
 
     def __init__(self, bank: Sequence[CutOut]) -> None:
         self.bank = list(bank)
+        size = np.array([item.pixels.size for item in bank]).reshape(-1, 2) * [[item.gsd] for item in bank]
+        self.width, length = size[:, 1], np.log(size[:, 0])
+        order = np.sort(length)
+        alike = np.searchsorted(order, length + _ALIKE) - np.searchsorted(order, length - _ALIKE)
+        # lengths that are rare in the bank are drawn more often
+        self.length, self.chance = length, alike**-0.5 / (alike**-0.5).sum()
 
     def lay(
         self, rng: Generator, piece: NDArray[np.uint8], gsd: float
@@ -135,15 +156,16 @@ class Paster:
         """
         canvas = piece.astype(np.float32)
         sun = rng.uniform(0, 2 * np.pi)
-        reach = _HEIGHT * rng.uniform(0.2, 1.2) / gsd
-        shadow = (round(reach * np.cos(sun)), round(reach * np.sin(sun)), rng.uniform(0.1, 0.65))
+        reach = _HEIGHT * rng.uniform(*_SUN) / gsd
+        shadow = (round(reach * np.cos(sun)), round(reach * np.sin(sun)), rng.uniform(*_DARK))
+        taken = np.zeros(piece.shape[:2], bool)
         boxes: list[tuple[float, float, float, float]] = []
         labels: list[int] = []
         for _ in range(int(rng.integers(1, 5))):
-            for x, y, angle in self._places(rng, piece.shape, gsd):
-                item = self.bank[int(rng.integers(len(self.bank)))]
+            for number, x, y, angle in self._places(rng, piece.shape, gsd):
+                item = self.bank[number]
                 patch = _turned(item, angle, gsd / rng.uniform(0.92, 1.08))
-                box = _lay_one(canvas, patch, x, y, shadow, float(rng.uniform(0.75, 1.2)), boxes)
+                box = _lay_one(canvas, patch, x, y, shadow, float(rng.uniform(0.75, 1.2)), taken)
                 if box is not None:
                     boxes.append(box)
                     labels.append(item.label)
@@ -153,11 +175,14 @@ class Paster:
             np.array(labels, np.int64),
         )
 
-    def _places(self, rng: Generator, shape: tuple[int, ...], gsd: float) -> list[tuple[float, float, float]]:
-        """Give one centre and angle (degrees), or a row of them side by side."""
+    def _places(self, rng: Generator, shape: tuple[int, ...], gsd: float) -> list[tuple[int, float, float, float]]:
+        """Give one item, its centre and angle (degrees), or a row of items of one length side by side."""
         x, y, angle = rng.uniform(0, shape[1]), rng.uniform(0, shape[0]), rng.uniform(0, 360)
         number = int(rng.integers(3, 8)) if rng.random() < 0.3 else 1
-        step = rng.uniform(2.5, 3.2) / gsd
+        first = int(rng.choice(len(self.bank), p=self.chance))
+        alike = self.chance * (np.abs(self.length - self.length[first]) < _ALIKE)
+        items = [first, *rng.choice(len(self.bank), number - 1, p=alike / alike.sum())]
+        step = self.width[first] * rng.uniform(*_ROW_STEP) / gsd
         # rows stand across the direction the objects look in; an image's y points down, hence the signs
         across = np.deg2rad(angle + 90)
         at = np.arange(number) * step
@@ -165,8 +190,8 @@ class Paster:
         flips = np.where(rng.random(number) < 0.5, 0.0, 180.0)
         wobble = rng.normal(0, 2.0, number) if number > 1 else np.zeros(1)
         return [
-            (x + a * np.cos(across), y - a * np.sin(across), angle + f + w)
-            for a, f, w, k in zip(at, flips, wobble, kept, strict=True)
+            (int(i), x + a * np.cos(across), y - a * np.sin(across), angle + f + w)
+            for i, a, f, w, k in zip(items, at, flips, wobble, kept, strict=True)
             if k
         ]
 
@@ -186,27 +211,46 @@ def _lay_one(
     y: float,
     shadow: tuple[int, int, float],
     light: float,
-    taken: Sequence[tuple[float, float, float, float]],
+    taken: NDArray[np.bool_],
 ) -> tuple[float, float, float, float] | None:
-    """Blend a patch centred on (x, y) and its shadow into the canvas; its box, or None where there is no room."""
+    """Blend a patch centred on (x, y) and its shadow into the canvas; its box, or None where there is no room.
+
+    Objects must not cover one another (``taken``, which is brought up to date); their boxes may, as those of vehicles
+    parked side by side at a slant do.
+    """
     h, w = patch.shape[:2]
     left, top = round(x - w / 2), round(y - h / 2)
     mask = patch[..., 3] / 255
-    rows, cols = np.flatnonzero((mask > _SOLID).any(1)), np.flatnonzero((mask > _SOLID).any(0))
+    solid = mask > _SOLID
+    rows, cols = np.flatnonzero(solid.any(1)), np.flatnonzero(solid.any(0))
     if len(rows) == 0 or len(cols) == 0:
         return None
     box = (left + cols[0], top + rows[0], left + cols[-1] + 1, top + rows[-1] + 1)
     height, width = canvas.shape[:2]
     if left < 0 or top < 0 or left + w > width or top + h > height:
         return None
-    if any(box[0] < b[2] and box[2] > b[0] and box[1] < b[3] and box[3] > b[1] for b in taken):
+    place = taken[top : top + h, left : left + w]
+    if (place & solid).sum() > _COVERED * solid.sum():
         return None
-    dx, dy, strength = shadow
-    x0, y0 = max(left + dx, 0), max(top + dy, 0)
-    x1, y1 = min(left + dx + w, width), min(top + dy + h, height)
-    if x1 > x0 and y1 > y0:
-        part = mask[y0 - top - dy : y1 - top - dy, x0 - left - dx : x1 - left - dx, None]
-        canvas[y0:y1, x0:x1] *= 1 - strength * part
+    place |= solid
+    _darken(canvas, mask, left, top, shadow)
     under = canvas[top : top + h, left : left + w]
     under += mask[..., None] * (patch[..., :3] * light - under)
     return tuple(map(float, box))  # type: ignore[return-value]
+
+
+def _darken(
+    canvas: NDArray[np.float32], mask: NDArray[np.float32], left: int, top: int, shadow: tuple[int, int, float]
+) -> None:
+    """Lay the shadow of an upright body on the canvas: its outline, drawn from its place to where its top falls."""
+    dx, dy, strength = shadow
+    h, w = mask.shape
+    swept = np.zeros((h + abs(dy), w + abs(dx)), np.float32)
+    corner_x, corner_y = min(dx, 0), min(dy, 0)
+    for along in np.linspace(0, 1, max(abs(dx), abs(dy)) + 1):
+        x, y = round(along * dx) - corner_x, round(along * dy) - corner_y
+        np.maximum(swept[y : y + h, x : x + w], mask, out=swept[y : y + h, x : x + w])
+    x0, y0 = left + corner_x, top + corner_y
+    rows, cols = slice(max(y0, 0), y0 + swept.shape[0]), slice(max(x0, 0), x0 + swept.shape[1])
+    part = canvas[rows, cols]
+    part *= 1 - strength * swept[rows.start - y0 :, cols.start - x0 :][: part.shape[0], : part.shape[1], None]

@@ -38,8 +38,9 @@ class Source:
     upright : bool
         Its images have an up and a down (oblique views, as in VisDrone): they are mirrored from left to right, but
         never turned nor mirrored upside down (what is cut out of them is).
-    cut_out : bool
-        Objects of its training images are also pasted on images that have none.
+    cut_out : bool or float
+        Objects of its training images are also pasted on images that have none; a number is the width in metres that
+        upright ones do not exceed.
     format, annotations, images : str or None
         As in :func:`nssa_gis.train.formats.registry.read_table`; annotations may also lie under a data root.
     """
@@ -51,7 +52,7 @@ class Source:
     split: str | None = None
     only: dict[str, Any] = field(default_factory=dict)
     upright: bool = False
-    cut_out: bool = False
+    cut_out: bool | float = False
     format: str | None = None
     annotations: str | None = None
     images: str | None = None
@@ -171,7 +172,7 @@ _SOURCE_KEYS: _Keys = {
     "only": (lambda v: isinstance(v, dict), "a table"),
     "optional": (lambda v: isinstance(v, bool), "true or false"),
     "upright": (lambda v: isinstance(v, bool), "true or false"),
-    "cut_out": (lambda v: isinstance(v, bool), "true or false"),
+    "cut_out": (lambda v: isinstance(v, bool) or (_number(v) and v > 0), "true, false or a width in metres"),
     "format": (_text, "a text"),
     "annotations": (_text, "a text"),
     "images": (_text, "a text"),

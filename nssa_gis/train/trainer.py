@@ -370,7 +370,7 @@ class Trainer:
             item
             for source, images in zip(self.recipe.sources, self.train_images, strict=True)
             if source.cut_out
-            for item in cut_out(images)
+            for item in cut_out(images, widest=None if source.cut_out is True else source.cut_out)
         ]
         return Paster(bank) if bank else None
 

@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nssa_gis.evaluate.coco import iou_matrix
 from nssa_gis.train.augmentation import infrared, shade
 from nssa_gis.train.composite import CompositeCrops
 from nssa_gis.train.datasets import LabelledImage
@@ -62,12 +63,46 @@ def test_pasted_objects_have_true_size_and_boxes_that_fit():
             assert rows[0] <= 2 and rows[-1] >= y1 - y0 - 3
         assert not (red & ~inside).any(), "nothing is pasted without a label"
         sizes += (boxes[:, 2:] - boxes[:, :2]).max(1).tolist()
-        for i, a in enumerate(boxes):
-            for b in boxes[:i]:
-                assert not (a[0] < b[2] and a[2] > b[0] and a[1] < b[3] and a[3] > b[1])
+        assert iou_matrix(boxes, boxes)[~np.eye(len(boxes), dtype=bool)].max(initial=0) < 0.5, "none lies on another"
     # a 4.5 x 2 m box at 0.25 m is 18 x 8 px; askew its extent stays between 14 and 19 px
     assert len(sizes) > 40
     assert 12 <= min(sizes) and max(sizes) <= 21
+
+
+def test_long_objects_that_stand_askew_are_not_cut_out_where_the_width_is_known():
+    lorry, askew = [20, 20, 140, 46], [20, 60, 138, 102]  # 12 x 2.6 m; the same turned by 8 degrees fills 12 x 4.2 m
+    assert len(cut_out([image([lorry, askew])])) == 2
+    bank = cut_out([image([lorry, askew])], widest=3.0)
+    assert [item.pixels.width > 120 for item in bank] == [True]
+    assert bank[0].pixels.height < 45
+
+
+def test_rare_lengths_are_pasted_more_often_and_rows_are_of_one_length():
+    car, lorry = cut_out([image([[40, 40, 85, 60]])]), cut_out([image([[20, 20, 140, 46]])])
+    paster = Paster(car * 99 + lorry)
+    assert paster.chance[-1] == pytest.approx(1 / (99**0.5 + 1))
+    for seed in range(60):
+        row = paster._places(np.random.default_rng(seed), (256, 256), 0.25)
+        assert len({number == 99 for number, *_ in row}) <= 1
+
+
+def test_shadows_reach_from_an_object_to_where_its_top_falls():
+    ground = np.full((256, 256, 3), 100, np.uint8)
+    bank = cut_out([image([[40, 40, 85, 60]])])
+    longest = 0.0
+    for seed in range(40):
+        piece, boxes, _ = Paster(bank).lay(np.random.default_rng(seed), ground, 0.25)
+        if len(boxes) != 1:
+            continue
+        (x0, y0, x1, y1) = boxes[0].astype(int)
+        dark = piece[..., 2] < 96  # the object's blue is 20
+        rows, cols = np.flatnonzero(dark.any(1)), np.flatnonzero(dark.any(0))
+        reach = max(y0 - rows[0], rows[-1] + 1 - y1, x0 - cols[0], cols[-1] + 1 - x1)
+        assert reach <= 1.6 * 2.0 / 0.25 + 2
+        longest = max(longest, reach)
+        # no gap: along rows and columns with the object in them the dark is in one piece
+        assert np.diff(rows).max() == 1 and np.diff(cols).max() == 1
+    assert longest > 6
 
 
 def test_objects_are_pasted_on_empty_images_only():
