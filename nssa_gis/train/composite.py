@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from nssa_gis.train.augmentation import degrade, recolour, shade
+from nssa_gis.train.clutter import draw_clutter
 from nssa_gis.train.datasets import LabelledImage
 from nssa_gis.train.paste import Paster
 
@@ -22,6 +23,10 @@ _VISIBLE = 0.5
 _MIN_SIDE = 3.0
 #: Share of the pieces of empty images that get pasted objects; the others stay empty.
 _PASTED = 0.5
+#: Share of the pieces that get drawn clutter.
+_CLUTTERED = 0.25
+#: So many drawings of clutter to choose from.
+_CLUTTER = 200
 #: Pieces of pieces are not divided any further.
 _UNDIVIDED = 2
 
@@ -89,7 +94,8 @@ class CompositeCrops:
     split : float
         Probability that a piece is divided although its image would fill it.
     paster : Paster, optional
-        Lays objects on half of the pieces of images that have none.
+        Lays objects on half of the pieces of images that have none, and drawn clutter on a quarter of all that are
+        seen from above.
     whole_from : int, optional
         From this crop number on no piece is divided that its image would fill.
     """
@@ -114,6 +120,7 @@ class CompositeCrops:
         self.chance = [_normalised([_interest(i) * max(1.0, i.width * i.height / 1e6) for i in s]) for s in sources]
         self.size, self.gsd, self.seed, self.scale, self.split = size, gsd, seed, scale, split
         self.paster, self.whole_from = paster, whole_from
+        self.litter = Paster(draw_clutter(_CLUTTER, seed)) if paster else None
 
     def __getitem__(self, number: int) -> tuple[NDArray[np.uint8], Labels]:
         """Crop ``(3, size, size)`` uint8 and its labels."""
@@ -155,6 +162,8 @@ class CompositeCrops:
         if self.paster and _is_empty(image) and rng.random() < _PASTED:
             piece, boxes, classes = self.paster.lay(rng, piece, image.gsd / zoom)
             found.boxes, found.labels = boxes, classes
+        if self.litter and not image.upright and rng.random() < _CLUTTERED:
+            piece, *_ = self.litter.lay(rng, piece, image.gsd / zoom, np.concatenate((found.boxes, found.ignore)))
         canvas[y : y + take_h, x : x + take_w] = recolour(rng, piece)
         labels.extend(found, x, y)
         if take_w < w:

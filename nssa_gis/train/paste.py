@@ -134,7 +134,7 @@ class Paster:
         self.length, self.chance = length, alike**-0.5 / (alike**-0.5).sum()
 
     def lay(
-        self, rng: Generator, piece: NDArray[np.uint8], gsd: float
+        self, rng: Generator, piece: NDArray[np.uint8], gsd: float, occupied: NDArray[np.float32] | None = None
     ) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.int64]]:
         """Lay single objects and parked rows at true size.
 
@@ -143,9 +143,11 @@ class Paster:
         rng : Generator
             Randomness.
         piece : ndarray of uint8, shape (H, W, 3)
-            Ground without objects; not changed.
+            Ground; not changed.
         gsd : float
             Its metres per pixel.
+        occupied : ndarray of float32, shape (M, 4), optional
+            ``x0, y0, x1, y1`` of objects that are there already.
 
         Returns
         -------
@@ -159,6 +161,8 @@ class Paster:
         reach = _HEIGHT * rng.uniform(*_SUN) / gsd
         shadow = (round(reach * np.cos(sun)), round(reach * np.sin(sun)), rng.uniform(*_DARK))
         taken = np.zeros(piece.shape[:2], bool)
+        for x0, y0, x1, y1 in () if occupied is None else occupied.astype(int):
+            taken[max(y0, 0) : y1 + 1, max(x0, 0) : x1 + 1] = True
         boxes: list[tuple[float, float, float, float]] = []
         labels: list[int] = []
         for _ in range(int(rng.integers(1, 5))):
@@ -220,7 +224,7 @@ def _lay_one(
     """
     h, w = patch.shape[:2]
     left, top = round(x - w / 2), round(y - h / 2)
-    mask = patch[..., 3] / 255
+    mask: NDArray[np.float32] = patch[..., 3] / np.float32(255)
     solid = mask > _SOLID
     rows, cols = np.flatnonzero(solid.any(1)), np.flatnonzero(solid.any(0))
     if len(rows) == 0 or len(cols) == 0:

@@ -6,6 +6,7 @@ import pytest
 
 from nssa_gis.evaluate.coco import iou_matrix
 from nssa_gis.train.augmentation import infrared, shade
+from nssa_gis.train.clutter import draw_clutter
 from nssa_gis.train.composite import CompositeCrops
 from nssa_gis.train.datasets import LabelledImage
 from nssa_gis.train.paste import Paster, cut_out
@@ -141,3 +142,31 @@ def test_infrared_turns_plants_red_and_shadows_darken():
     touched = [s for s in shaded if (s != bright).any()]
     assert 4 <= len(touched) <= 24
     assert all((s <= bright).all() and s.min() < 150 for s in touched)
+
+
+def test_clutter_lies_on_pieces_without_labels_and_never_on_objects():
+    paster = Paster(draw_clutter(40))
+    assert np.exp(paster.length).max() < 4.3, "shorter than a car, with its margins"
+    ground, there = np.full((128, 128, 3), 100, np.uint8), np.array([[40, 30, 80, 60]], np.float32)
+    touched = 0
+    for seed in range(30):
+        piece, boxes, labels = paster.lay(np.random.default_rng(seed), ground, 0.25, there)
+        assert (labels == -1).all()
+        for x0, y0, x1, y1 in boxes:
+            assert x1 <= 40 or x0 >= 80 or y1 <= 30 or y0 >= 60
+        touched += int((piece != ground).any())
+    assert touched > 20
+    scene = image([[100, 100, 145, 120]], colour=(20, 250, 20), side=300)
+    crops = CompositeCrops([[scene]], [1.0], 128, 0.1, split=0, paster=paster)
+    plain = CompositeCrops([[scene]], [1.0], 128, 0.1, split=0)
+    for i in range(12):
+        np.testing.assert_array_equal(crops[i][1].labels, 0 * crops[i][1].labels)
+    assert sum((crops[i][0] != plain[i][0]).any() for i in range(12)) > 0
+
+
+def test_clutter_is_not_laid_where_there_is_an_up_and_a_down():
+    scene = image([[100, 100, 145, 120]], upright=True)
+    with_clutter = CompositeCrops([[scene]], [1.0], 128, 0.1, paster=Paster(draw_clutter(8)))
+    without = CompositeCrops([[scene]], [1.0], 128, 0.1)
+    for i in range(12):
+        np.testing.assert_array_equal(with_clutter[i][0], without[i][0])
