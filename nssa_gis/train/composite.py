@@ -200,7 +200,7 @@ class CompositeCrops:
 def cut_piece(
     rng: Generator, image: LabelledImage, zoom: float, width: int, height: int, turn: int
 ) -> tuple[NDArray[np.uint8], Labels]:
-    """Cut a piece near a random object (4 of 5 times) or anywhere, resample it, turn and mirror it.
+    """Cut a piece near a random object or mistake (4 of 5 times) or anywhere, resample it, turn and mirror it.
 
     Parameters
     ----------
@@ -224,7 +224,7 @@ def cut_piece(
     out_w, out_h = (height, width) if turn % 2 else (width, height)
     rows, cols = image.height, image.width
     w, h = min(out_w / zoom, cols), min(out_h / zoom, rows)
-    focus = image.boxes if len(image.boxes) else image.mistakes
+    focus = np.concatenate((image.boxes, image.mistakes))
     if len(focus) and rng.random() < 0.8:
         box = focus[int(rng.choice(len(focus), p=_normalised(_area(focus) ** 0.75)))]  # large ones are rare
         x0 = (box[0] + box[2]) / 2 - rng.uniform(0.1, 0.9) * w
@@ -298,7 +298,7 @@ def _is_empty(image: LabelledImage) -> bool:
 
 def _interest(image: LabelledImage) -> float:
     """How often an image is drawn: more with many boxes, more where the model was wrong before."""
-    return float(np.sqrt(4 + len(image.boxes)) * (1 + len(image.mistakes)))
+    return float(np.sqrt(4 + len(image.boxes)) * (1 + np.sqrt(len(image.mistakes))))
 
 
 def _area(boxes: NDArray[np.float32]) -> NDArray[np.float64]:

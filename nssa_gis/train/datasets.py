@@ -18,8 +18,9 @@ from PIL import Image
 
 from nssa_gis.errors import NssaError
 from nssa_gis.evaluate.coco import ImageTruth
+from nssa_gis.train.formats.coco import read_coco
 from nssa_gis.train.formats.registry import read_table
-from nssa_gis.train.formats.table import Entry, Table, image_size
+from nssa_gis.train.formats.table import Entry, Table, completed, image_size
 from nssa_gis.train.recipe import Recipe, Source
 
 #: Images finer than this share of the working GSD are reduced when loaded: the rest of the detail would never be seen.
@@ -180,7 +181,8 @@ def _select(source: Source, recipe: Recipe, split: str, held_out: set[str]) -> l
 
 
 def _table(source: Source) -> Table:
-    return read_table(source.path, source.format, source.annotations, source.images)
+    table = read_table(source.path, source.format, source.annotations, source.images)
+    return completed(table, read_coco(source.path, source.additions)) if source.additions else table
 
 
 def _class_index(classes: Mapping[str, Sequence[str]], category: str) -> int | None:

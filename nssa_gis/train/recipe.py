@@ -41,6 +41,9 @@ class Source:
     cut_out : bool or float
         Objects of its training images are also pasted on images that have none; a number is the width in metres that
         upright ones do not exceed.
+    additions : str or None
+        COCO JSON under a data root or beside the recipe that adds to the source's own labels, image by image:
+        :func:`nssa_gis.train.formats.table.completed`.
     format, annotations, images : str or None
         As in :func:`nssa_gis.train.formats.registry.read_table`; annotations may also lie under a data root.
     """
@@ -53,6 +56,7 @@ class Source:
     only: dict[str, Any] = field(default_factory=dict)
     upright: bool = False
     cut_out: bool | float = False
+    additions: str | None = None
     format: str | None = None
     annotations: str | None = None
     images: str | None = None
@@ -117,14 +121,13 @@ def load_recipe(path: Path, roots: Sequence[Path]) -> Recipe:
                 raise NssaError(f'{path}: source {number} is held out whole (split = "val"): no weight, no val_scenes')
         found = next((r / entry["path"] for r in places if (r / entry["path"]).is_dir()), None)
         rest = {k: v for k, v in entry.items() if k not in ("path", "optional", "val_scenes")}
-        if found is not None and "annotations" in rest:
-            # suggested labels lie where they were written, not among the source's own files
-            there = (p / rest["annotations"] for p in (found, *places))
-            labels = next(filter(Path.exists, there), None)
-            if labels is None and entry.get("optional"):
-                continue
-            rest["annotations"] = str(labels or rest["annotations"])
         if found is not None:
+            # suggested labels lie where they were written, not among the source's own files
+            tables = {k: rest[k] for k in ("annotations", "additions") if k in rest}
+            there = {k: next(filter(Path.exists, (p / v for p in (found, *places))), None) for k, v in tables.items()}
+            if None in there.values() and entry.get("optional"):
+                continue
+            rest |= {k: str(path.absolute()) for k, path in there.items() if path is not None}
             sources.append(Source(found, val_scenes=tuple(entry.get("val_scenes", ())), **rest))
         elif not entry.get("optional"):
             raise NssaError(
@@ -175,6 +178,7 @@ _SOURCE_KEYS: _Keys = {
     "cut_out": (lambda v: isinstance(v, bool) or (_number(v) and v > 0), "true, false or a width in metres"),
     "format": (_text, "a text"),
     "annotations": (_text, "a text"),
+    "additions": (_text, "a text"),
     "images": (_text, "a text"),
 }
 

@@ -13,11 +13,15 @@ from nssa_gis.consensus import consensus
 from nssa_gis.detections import Detections
 from nssa_gis.model.detector import Detector
 from nssa_gis.runtime.views import VIEWS
+from nssa_gis.suppression import overlapping_pairs
 from nssa_gis.train.datasets import LabelledImage, image_size
 from nssa_gis.train.validation import detect_image
 
 #: Lower scores are not looked at.
 _FLOOR = 0.05
+#: Of two labels with more IoU one may be an invention: the weaker becomes doubtful (vehicles parked side by side at a
+#: slant share up to a quarter).
+_CROWDED = 0.35
 
 
 @dataclass(frozen=True)
@@ -108,6 +112,11 @@ def suggest(
         found = found.take(found.scores >= doubt.doubt)
         width, height = image_size(image.path)  # of the file: what was much too fine was reduced
         scale = np.array([width / image.width, height / image.height] * 2)
+        sure = found.scores >= doubt.sure
+        labels = np.flatnonzero(sure)
+        i, j, _ = overlapping_pairs(found.boxes[labels], found.labels[labels], _CROWDED)
+        i, j = labels[i], labels[j]
+        sure[np.where(found.scores[i] < found.scores[j], i, j)] = False
         entry = {"id": number, "file_name": image.name, "width": width, "height": height}
         entry |= {"gsd_m": image.gsd / scale[0], "scene": image.scene}
         boxes = found.boxes * scale
@@ -115,7 +124,8 @@ def suggest(
         if empty:
             entry["mistakes"] = xywh.tolist()
         else:
-            for box, score, label in zip(xywh.tolist(), found.scores.tolist(), found.labels.tolist(), strict=True):
+            rows = zip(xywh.tolist(), found.scores.tolist(), found.labels.tolist(), sure.tolist(), strict=True)
+            for box, score, label, certain in rows:
                 table["annotations"].append(
                     {
                         "id": len(table["annotations"]) + 1,
@@ -123,7 +133,7 @@ def suggest(
                         "category_id": label + 1,
                         "bbox": box,
                         "area": round(box[2] * box[3], 2),
-                        "iscrowd": int(score < doubt.sure),
+                        "iscrowd": int(not certain),
                         "score": round(score, 3),
                     }
                 )

@@ -293,3 +293,41 @@ def test_a_crowd_teaches_nothing_about_its_own_class_only(coco_folder):
     assert image.truth(np.ones(4)).ignore_classes.tolist() == [1, 0]
     only_cars = load_split(recipe_for(coco_folder, val=[]), "train")[0][0]
     assert only_cars.ignore_classes.tolist() == [0], "a crowd of what is no class is ground"
+
+
+def test_additions_join_the_labels_of_a_source(coco_folder):
+    table = json.loads((coco_folder / "instances.json").read_text())
+    table["images"][0]["not_exhaustive"] = ["car"]
+    (coco_folder / "instances.json").write_text(json.dumps(table))
+    more = {
+        "images": [
+            {"id": 9, "file_name": "0.png", "reviewed": True, "not_exhaustive": [], "mistakes": [[50, 60, 10, 10]]},
+            {"id": 8, "file_name": "elsewhere.png"},
+        ],
+        "annotations": [
+            {"image_id": 9, "category_id": 1, "bbox": [1, 2, 8, 5]},
+            {"image_id": 9, "category_id": 1, "bbox": [70, 70, 9, 9], "iscrowd": 1},
+        ],
+        "categories": [{"id": 1, "name": "car"}],
+    }
+    (coco_folder.parent / "more.json").write_text(json.dumps(more))
+    source = '[[source]]\npath = "toy"\nadditions = "more.json"\n'
+    (images,) = load_split(load_recipe_text(coco_folder.parent, source), "train")
+    assert [len(i.boxes) for i in images] == [5, 4, 4, 4]
+    first = images[0]
+    np.testing.assert_allclose(first.boxes[-1], [1, 2, 9, 7])
+    np.testing.assert_allclose(first.ignore, [[70, 70, 79, 79]])
+    assert (first.ignore_classes.tolist(), first.unlabelled.tolist()) == ([0], [False])
+    np.testing.assert_allclose(first.mistakes, [[50, 60, 60, 70]])
+    only = source + "only = { reviewed = true }\n"
+    assert [i.name for i in load_split(load_recipe_text(coco_folder.parent, only), "train")[0]] == ["0.png"]
+    with pytest.raises(NssaError, match=r"cannot read none\.json"):
+        load_split(load_recipe_text(coco_folder.parent, source.replace("more", "none")), "train")
+
+
+def test_the_width_of_cut_outs_is_a_number_of_metres(coco_folder):
+    for text, value in (("true", True), ("3.3", 3.3)):
+        source = f'[[source]]\npath = "toy"\ncut_out = {text}\n'
+        assert load_recipe_text(coco_folder.parent, source).sources[0].cut_out == value
+    with pytest.raises(NssaError, match="'cut_out' of source 1 must be true, false or a width in metres, not -1"):
+        load_recipe_text(coco_folder.parent, '[[source]]\npath = "toy"\ncut_out = -1\n')

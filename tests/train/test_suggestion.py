@@ -71,3 +71,11 @@ def test_boxes_are_in_pixels_of_the_file_also_where_it_is_reduced(images, tmp_pa
     table = suggest(None, reduced, ["car"], 0.25, Doubt(0.6, 0.5), False, None)
     assert (table["images"][0]["width"], table["images"][0]["gsd_m"]) == (80, pytest.approx(0.05))
     assert table["annotations"][0]["bbox"] == pytest.approx([30, 10, 20, 10], abs=2.5)
+
+
+def test_of_two_labels_on_one_another_the_weaker_is_doubtful(images, monkeypatch):
+    boxes = np.array([[0, 0, 20, 10], [8, 0, 28, 10], [30, 0, 50, 10], [44, 0, 64, 10]], float)  # IoU 0.43, 0.18
+    found = Detections.from_columns(boxes, [0.9, 0.8, 0.9, 0.8], 0)
+    monkeypatch.setattr(suggestion, "view_consensus", lambda *args: found)
+    table = suggest(None, images, ["car"], 0.25, Doubt(0.6, 0.15), False, None)
+    assert [a["iscrowd"] for a in table["annotations"]] == [0, 1, 0, 0]

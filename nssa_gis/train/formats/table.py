@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +91,38 @@ class Table:
 
     categories: tuple[str, ...]
     entries: tuple[Entry, ...]
+
+
+def completed(table: Table, more: Table) -> Table:
+    """Add what a second table says of the same images (by name): boxes, areas, mistakes, facts.
+
+    Its ``not_exhaustive``, where it states one, takes the place of the first one's. Images that only it has are left
+    out.
+    """
+    names = (*table.categories, *(name for name in more.categories if name not in table.categories))
+    index = np.array([names.index(name) for name in more.categories], np.int64)
+    found = {entry.name: entry for entry in more.entries}
+    return Table(names, tuple(_joined(e, found[e.name], index) if e.name in found else e for e in table.entries))
+
+
+def _joined(entry: Entry, more: Entry, index: NDArray[np.int64]) -> Entry:
+    """Give an entry with what ``more`` adds; ``index`` turns the latter's categories into the former's."""
+
+    def concerns(e: Entry) -> NDArray[np.int64]:
+        return np.full(len(e.ignore), -1) if e.ignore_categories is None else e.ignore_categories
+
+    own = concerns(more)
+    return replace(
+        entry,
+        boxes=np.concatenate((entry.boxes, more.boxes)),
+        categories=np.concatenate((entry.categories, index[more.categories])),
+        ignore=np.concatenate((entry.ignore, more.ignore)),
+        ignore_categories=np.concatenate((concerns(entry), np.where(own < 0, -1, index[own]))),
+        mistakes=np.concatenate((entry.mistakes, more.mistakes)),
+        not_exhaustive=more.not_exhaustive if "not_exhaustive" in more.facts else entry.not_exhaustive,
+        facts={**entry.facts, **more.facts},
+        areas=None,
+    )
 
 
 def corners(xywh: Any) -> NDArray[np.float64]:
