@@ -24,6 +24,7 @@ from nssa_gis.inputs import check_name, keep_inputs
 from nssa_gis.jobs.gather import RowGatherer
 from nssa_gis.jobs.journal import Journal, journal_path
 from nssa_gis.jobs.lock import OutputLock
+from nssa_gis.masking import masked
 from nssa_gis.options import DetectOptions
 from nssa_gis.plan import Plan, fingerprint, make_plan
 from nssa_gis.progress import Progress, Reporter
@@ -281,13 +282,13 @@ class _Run:
         metadata = {
             "software": f"nssa-gis {__version__}",
             "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-            "scene_path": os.path.abspath(path) if os.path.exists(path) else path,
+            "scene_path": os.path.abspath(path) if os.path.exists(path) else masked(path),
             "backend": backend,
             "gsd_m": "" if self.plan.gsd is None else f"{self.plan.gsd:.6g}",
             "tile_px": str(grid.tile),
             "overlap_px": str(grid.effective_overlap),
             "confidence": f"{self.plan.threshold:g}",
-            "options": "; ".join(f"{name}={value}" for name, value in given.items()),
+            "options": masked("; ".join(f"{name}={value}" for name, value in given.items())),
             "model_licence": model.licence,
             "model_sha256": self.digest,
         }

@@ -1,4 +1,5 @@
 import json
+import zipfile
 
 import geopandas as gpd
 import numpy as np
@@ -297,6 +298,14 @@ def test_metadata_names_the_scene_the_model_and_what_was_chosen(tmp_path, scene,
     assert package.digest in text
     assert "tile=128" in text
     assert "merge=" not in text
+
+
+def test_metadata_hold_no_password(tmp_path, scene, package):
+    with zipfile.ZipFile(tmp_path / "sig=abc123.zip", "w") as archive:
+        archive.write(scene[0], "town.tif")
+    run(f"/vsizip/{tmp_path}/sig=abc123.zip/town.tif", tmp_path / "cars.gpkg", package)
+    written = (tmp_path / "cars.gpkg").read_bytes()
+    assert b"/vsizip/" in written and b"abc123" not in written
 
 
 def test_names_that_cannot_be(tmp_path, scene, package):

@@ -1,0 +1,21 @@
+"""Keeping passwords out of layers: who is given a result is not given the login of the server its scene came from.
+
+The QGIS plugin has the same rules: it runs where this package cannot be imported.
+"""
+
+from __future__ import annotations
+
+import re
+
+#: The login of an address; values of parameters that are secrets by their name, quoted or not (PG:, web maps, tokens).
+_LOGIN = re.compile(r"(://)[^/\s\"']*@")
+_SECRET = re.compile(
+    r"((?:password|passwd|pwd|authcfg|access_?token|token|api_?key|secret|signature|(?<![a-z])sig)\s*=\s*)"
+    r"""('(?:[^'\\]|\\.)*'|\\?"[^"]*"|[^\s"'&|,;\\]+)""",
+    re.IGNORECASE,
+)
+
+
+def masked(text: str) -> str:
+    """Give a text with ``***`` in the place of the passwords in it."""
+    return _SECRET.sub(r"\1***", _LOGIN.sub(r"\1***@", text))
