@@ -56,11 +56,12 @@ def main() -> None:
         if gsd == info.gsd:
             usual = pairs
     threshold = info.score_threshold
+    splits = {"training": load_split(recipe, "train"), "held-out": held_out}
     facts = {
         "at the default threshold": at_threshold(usual, threshold),
         "recall by size": recall_by_size([p for pairs in usual.values() for p in pairs], threshold),
         "calibration": calibration(usual),
-        "false boxes": false_boxes(model, load_split(recipe, "train"), info.gsd, info.nms_iou, threshold, args.quick),
+        "false boxes": false_boxes(model, splits, info.gsd, info.nms_iou, threshold, args.quick),
     }
     if args.json:
         args.json.write_text(json.dumps({"rows": rows, **facts}, indent=1))
@@ -132,27 +133,31 @@ def calibration(sources: dict[str, list[Pair]]) -> dict[str, object]:
 
 def false_boxes(
     model: Detector,
-    sources: Sequence[Sequence[LabelledImage]],
+    splits: dict[str, Sequence[Sequence[LabelledImage]]],
     gsd: float,
     nms_iou: float,
     threshold: float,
     quick: bool,
 ) -> dict[str, float]:
-    """Count detections per km2 on training images without any object (those held out are in the tables above)."""
+    """Count detections per km2 on the images of a split on which there is no object."""
     rates = {}
-    for images in sources:
-        images = [i for i in images if not (len(i.boxes) or len(i.ignore) or i.unlabelled.any() or len(i.mistakes))]
-        if len(images) < 10:
-            continue
-        images = images[:: 10 if quick else 1]
-        found = [detect_image(model, image, gsd, None, nms_iou)[0] for image in images]
-        area = sum(i.width * i.height * i.gsd**2 for i in images) / 1e6
-        false = sum(int((d.scores >= threshold).sum()) for d in found)
-        rates.setdefault(images[0].source, round(false / area, 1))
-        print(
-            f"{images[0].source}, {len(images)} training images without vehicles: {false} boxes on {area:.2f} km2, "
-            f"{false / area:.0f} per km2"
-        )
+    for split, sources in splits.items():
+        empty = {
+            (i.source, i.path): i
+            for images in sources
+            for i in images
+            if not (len(i.boxes) or len(i.ignore) or i.unlabelled.any())
+        }
+        for name in sorted({source for source, _ in empty}):
+            images = [i for (source, _), i in empty.items() if source == name][:: 10 if quick else 1]
+            area = sum(i.width * i.height * i.gsd**2 for i in images) / 1e6
+            found = [detect_image(model, image, gsd, None, nms_iou)[0] for image in images]
+            false = sum(int((d.scores >= threshold).sum()) for d in found)
+            rates[f"{split} {name}"] = round(false / area, 1)
+            print(
+                f"{name}, {len(images)} {split} images without vehicles: {false} boxes on {area:.2f} km2, "
+                f"{false / area:.0f} per km2"
+            )
     return rates
 
 

@@ -8,8 +8,10 @@ from PIL import Image
 
 import nssa_gis.train
 from nssa_gis.errors import NssaError, UsageError
+from nssa_gis.evaluate.coco import iou_matrix
 from nssa_gis.train.composite import CompositeCrops, Labels, _turn_boxes
 from nssa_gis.train.datasets import check_data, load_split, longest_side
+from nssa_gis.train.formats.coco import read_coco
 from nssa_gis.train.recipe import load_recipe, recipe_of_folders
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
@@ -181,6 +183,27 @@ def test_default_recipe_splits_the_real_data_by_scene():
     assert [len(s) for s in train] == [25, 0]
     assert [len(s) for s in val] == [20, 41]
     assert {i.scene for s in train for i in s}.isdisjoint({i.scene for s in val for i in s})
+
+
+def test_the_labels_beside_the_default_recipe_are_whole():
+    """Every box lies on a named image, and none on top of another."""
+    recipes = Path(nssa_gis.train.__file__).parent / "recipes"
+    for name in ("ucmerced_reviewed.json", "dota_reviewed.json"):
+        table = read_coco(recipes, name)
+        assert table.categories == ("vehicle",)
+        assert len({entry.name for entry in table.entries}) == len(table.entries)
+        for entry in table.entries:
+            assert (entry.boxes[:, 2:] > entry.boxes[:, :2]).all() and (entry.boxes >= 0).all()
+            assert iou_matrix(entry.boxes, entry.boxes)[~np.eye(len(entry.boxes), dtype=bool)].max(initial=0) < 0.5
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the labelled imagery (../shared/data) is not here")
+def test_the_labels_beside_the_default_recipe_are_of_images_that_exist():
+    recipe = load_recipe(Path(nssa_gis.train.__file__).parent / "recipes" / "vehicles.toml", [SHARED])
+    for source in recipe.sources:
+        if source.additions:
+            own = {entry.name for entry in read_coco(source.path).entries}
+            assert {entry.name for entry in read_coco(source.path, source.additions).entries} <= own
 
 
 def test_a_held_out_scene_teaches_nothing_through_a_second_source_of_its_folder(coco_folder):
