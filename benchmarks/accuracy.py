@@ -15,13 +15,13 @@ import numpy as np
 
 import nssa_gis.train
 from nssa_gis.evaluate.calibration import ScoreLine, calibration_error, fit_score_line, reliability
-from nssa_gis.evaluate.coco import Curve, excused, iou_matrix, precision_recall
+from nssa_gis.evaluate.coco import excused, iou_matrix
 from nssa_gis.model.detector import Detector
 from nssa_gis.runtime.package import DEFAULT_MODEL, load_package
 from nssa_gis.runtime.torch_backend import build_detector
 from nssa_gis.train.datasets import LabelledImage, load_split
 from nssa_gis.train.recipe import load_recipe
-from nssa_gis.train.validation import Pair, accuracies, detect_image, detect_sources
+from nssa_gis.train.validation import Pair, accuracies, curves, detect_image, detect_sources
 
 RECIPE = Path(nssa_gis.train.__file__).parent / "recipes" / "vehicles.toml"
 _HEAD = f"{'gsd':>5s} {'source':18s} {'objects':>7s} {'AP50':>6s} {'AP':>6s} {'P':>6s} {'R':>6s} {'F1':>6s} {'at':>5s}"
@@ -71,12 +71,10 @@ def at_threshold(sources: dict[str, list[Pair]], threshold: float) -> list[dict[
     """Precision, recall and F1 of each source at one threshold."""
     rows: list[dict[str, float | str]] = []
     print(f"\nat the default threshold {threshold:.2f}: source, P, R, F1")
-    for source, curve in _curves(sources).items():
-        kept = curve.scores >= threshold
-        right = int(curve.hits[kept].sum())
-        precision, recall = right / max(int(kept.sum()), 1), right / max(curve.truths, 1)
-        f1 = 2 * precision * recall / max(precision + recall, 1e-9)
-        print(f"  {source:18s} {precision:.3f} {recall:.3f} {f1:.3f} ({int(kept.sum()) - right} false)")
+    for source, curve in curves(sources).items():
+        precision, recall, f1 = curve.at(threshold)
+        false = int((curve.scores >= threshold).sum()) - round(recall * curve.truths)
+        print(f"  {source:18s} {precision:.3f} {recall:.3f} {f1:.3f} ({false} false)")
         rows.append({"source": source, "precision": precision, "recall": recall, "f1": f1})
     return rows
 
@@ -106,8 +104,8 @@ def recall_by_size(pairs: Sequence[Pair], threshold: float) -> dict[str, str]:
 
 def calibration(sources: dict[str, list[Pair]]) -> dict[str, object]:
     """How far scores are from precisions: as they are, and by a line fitted on the other sources only."""
-    curves = _curves(sources)
-    every = curves.pop("all")
+    of_source = curves(sources)
+    every = of_source.pop("all")
     score, precision, count = reliability(every.scores, every.hits)
     print("\nscore: precision (detections), " + f"error {calibration_error(every.scores, every.hits):.3f}")
     for s, p, n in zip(score, precision, count, strict=True):
@@ -115,8 +113,8 @@ def calibration(sources: dict[str, list[Pair]]) -> dict[str, object]:
             print(f"  {s:.2f}: {p:.2f} ({n})")
     print("calibration error by source: as it is; with a line fitted on all other sources")
     errors = {}
-    for name, curve in curves.items():
-        rest = [c for other, c in curves.items() if other != name]
+    for name, curve in of_source.items():
+        rest = [c for other, c in of_source.items() if other != name]
         line = (
             fit_score_line(np.concatenate([c.scores for c in rest]), np.concatenate([c.hits for c in rest]))
             if rest
@@ -159,15 +157,6 @@ def false_boxes(
                 f"{false / area:.0f} per km2"
             )
     return rates
-
-
-def _curves(sources: dict[str, list[Pair]]) -> dict[str, Curve]:
-    curves = {}
-    every = [pair for found in sources.values() for pair in found]
-    for name, pairs in {**sources, "all": every}.items():
-        kept = [d.take(~excused(d, t)) for d, t in pairs]
-        curves[name] = precision_recall([t for _, t in pairs], kept)
-    return curves
 
 
 if __name__ == "__main__":

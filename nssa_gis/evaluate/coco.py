@@ -292,6 +292,13 @@ class Curve:
         """Highest F1 over all thresholds."""
         return float(self.f1.max(initial=0.0))
 
+    def at(self, threshold: float) -> tuple[float, float, float]:
+        """Precision, recall and F1 of the detections from a threshold on; zeros where there are none."""
+        last = int((self.scores >= threshold).sum()) - 1
+        if last < 0:
+            return 0.0, 0.0, 0.0
+        return float(self.precision[last]), float(self.recall[last]), float(self.f1[last])
+
     def operating_point(self) -> tuple[float, float, float, float]:
         """Precision, recall, F1 and threshold; zeros and threshold 1 where nothing is right.
 
@@ -303,6 +310,20 @@ class Curve:
         f1 = self.f1
         best = int(np.argmax((f1 >= f1.max() - _PLATEAU) & (f1 > 0)))
         return float(self.precision[best]), float(self.recall[best]), float(f1[best]), float(self.scores[best])
+
+
+def common_threshold(curves: Sequence[Curve]) -> float:
+    """Give the highest threshold whose F1, averaged over the curves, is within half a point of the best; 1 if none.
+
+    Every curve has one voice: pooled, a place with many objects would choose for all others.
+    """
+    scores = np.unique(np.concatenate([c.scores for c in curves] or [np.empty(0)]))
+    mean = np.zeros(len(scores))
+    for curve in curves:
+        kept = len(curve.scores) - np.searchsorted(curve.scores[::-1], scores)
+        mean += np.append(0.0, curve.f1)[kept] / len(curves)
+    good = (mean >= mean.max(initial=0.0) - _PLATEAU) & (mean > 0)
+    return float(scores[good].max(initial=0.0)) or 1.0
 
 
 def precision_recall(truths: Sequence[ImageTruth], found: Sequence[Detections], label: int | None = None) -> Curve:

@@ -36,8 +36,8 @@ def package_of(trainer: Trainer, found: dict[str, Accuracy], version: str, path:
     trainer : Trainer
         After :meth:`Trainer.run`.
     found : dict of str to Accuracy
-        Validation per source and ``all``; the default threshold is where F1 over all is best, and the scores are
-        made precisions by the line fitted there.
+        Validation per source and ``all``; the default threshold is that of ``all``, and the scores are made
+        precisions by the line fitted there.
     version : str
         Version of the model.
     path : Path

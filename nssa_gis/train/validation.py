@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 from PIL import Image
 
 from nssa_gis.detections import Detections
-from nssa_gis.evaluate.coco import Accuracy, ImageTruth, evaluate_boxes
+from nssa_gis.evaluate.coco import (
+    Accuracy,
+    Curve,
+    ImageTruth,
+    common_threshold,
+    evaluate_boxes,
+    excused,
+    precision_recall,
+)
 from nssa_gis.model.config import PAD_MULTIPLE
 from nssa_gis.model.detector import Detector
 from nssa_gis.runtime.postprocess import detections_of
@@ -79,11 +88,30 @@ def detect_sources(
 
 
 def accuracies(pairs: dict[str, list[Pair]], classes: int) -> dict[str, Accuracy]:
-    """Accuracy per source name, and over all images as ``all``; empty without images."""
+    """Accuracy per source name, and over all images as ``all``; empty without images.
+
+    The threshold of ``all`` is that of :func:`~nssa_gis.evaluate.coco.common_threshold` over the sources.
+    """
     results = {name: _score(found, classes) for name, found in pairs.items()}
-    if pairs:
-        results["all"] = _score([pair for found in pairs.values() for pair in found], classes)
+    if not pairs:
+        return results
+    of_source = curves(pairs)
+    every = of_source.pop("all")
+    threshold = common_threshold([curve for curve in of_source.values() if curve.truths])
+    precision, recall, f1 = every.at(threshold)
+    overall = _score([pair for found in pairs.values() for pair in found], classes)
+    results["all"] = replace(overall, precision=precision, recall=recall, f1=f1, threshold=threshold)
     return results
+
+
+def curves(pairs: dict[str, list[Pair]]) -> dict[str, Curve]:
+    """Precision and recall per source name, and over all images as ``all``."""
+    every = [pair for found in pairs.values() for pair in found]
+    table = {}
+    for name, found in {**pairs, "all": every}.items():
+        kept = [d.take(~excused(d, t)) for d, t in found]
+        table[name] = precision_recall([t for _, t in found], kept)
+    return table
 
 
 def validate(

@@ -7,6 +7,7 @@ from nssa_gis.detections import Detections
 from nssa_gis.evaluate.coco import (
     Curve,
     ImageTruth,
+    common_threshold,
     evaluate_boxes,
     in_ignore,
     match,
@@ -133,3 +134,22 @@ def test_nothing_found_has_no_operating_point():
     assert (empty.operating_point(), empty.best_f1) == ((0, 0, 0, 1), 0)
     wrong = precision_recall([truth([[0, 0, 10, 10]])], [found([[50, 50, 60, 60]], [0.9])])
     assert (wrong.operating_point(), wrong.best_f1) == ((0, 0, 0, 1), 0)
+
+
+def hits_at(scores, hits, truths):
+    """The curve of detections of falling score."""
+    true = np.cumsum(hits)
+    return Curve(true / np.arange(1, len(hits) + 1), true / truths, np.array(scores, float), truths)
+
+
+def test_every_curve_has_one_voice_in_the_common_threshold():
+    large = hits_at([0.9] * 100 + [0.5] * 100, [True] * 100 + [False] * 100, 100)  # best from 0.9 on
+    small = hits_at([0.9, 0.5, 0.2], [True, True, False], 2)  # best from 0.5 on: F1 1, and 2/3 at 0.9
+    # means: 0.9: (1 + 2/3) / 2; 0.5: (2/3 + 1) / 2, the same: the higher one; with two of the small ones the lower
+    assert common_threshold([large, small]) == 0.9
+    assert common_threshold([large, small, small]) == 0.5
+    assert common_threshold([large]) == 0.9
+    assert common_threshold([]) == 1
+    assert common_threshold([hits_at([0.4], [False], 3)]) == 1
+    assert large.at(0.5) == pytest.approx((0.5, 1, 2 / 3))
+    assert large.at(0.95) == (0, 0, 0)
