@@ -15,10 +15,10 @@ from nssa_gis.train.paste import CutOut
 _GSD = 0.05
 #: Free border in pixels.
 _BORDER = 6
-#: Metres: sides of roof units, diameters of vents, shorter sides of skylights and panels. No vehicle is as short.
-_UNIT, _VENT, _PANE = (0.8, 2.2), (0.3, 0.9), (0.6, 1.4)
-#: A longer side is at most so many times the shorter one.
-_LONGEST = 1.6
+#: Metres: shorter sides of roof units, diameters of vents, shorter sides of skylights and panels.
+_UNIT, _VENT, _PANE = (0.8, 1.6), (0.3, 0.9), (0.6, 1.4)
+#: A longer side is at most so many times the shorter one: 2.2 m, and the smallest cars have 2.7.
+_LONGEST = 1.4
 
 
 def draw_clutter(number: int, seed: int = 0) -> list[CutOut]:
@@ -47,10 +47,12 @@ def _tone(rng: Generator, low: float = 20, high: float = 250) -> tuple[int, int,
     return int(r), int(g), int(b)
 
 
-def _sheet(width: float, height: float) -> tuple[Image.Image, tuple[int, int, int, int]]:
-    """Give a transparent sheet round a body of so many metres, and the body's box on it."""
+def _sheet(width: float, height: float, tone: tuple[int, int, int]) -> tuple[Image.Image, tuple[int, int, int, int]]:
+    """Give a transparent sheet round a body of so many metres and that tone, and the body's box on it."""
     w, h = round(width / _GSD), round(height / _GSD)
-    return Image.new("RGBA", (w + 2 * _BORDER, h + 2 * _BORDER)), (_BORDER, _BORDER, _BORDER + w - 1, _BORDER + h - 1)
+    # of the body's tone where it is transparent: softened, its edge would mix with black
+    sheet = Image.new("RGBA", (w + 2 * _BORDER, h + 2 * _BORDER), (*tone, 0))
+    return sheet, (_BORDER, _BORDER, _BORDER + w - 1, _BORDER + h - 1)
 
 
 def _sides(rng: Generator, shorter: tuple[float, float]) -> tuple[float, float]:
@@ -60,9 +62,9 @@ def _sides(rng: Generator, shorter: tuple[float, float]) -> tuple[float, float]:
 
 def _unit(rng: Generator) -> Image.Image:
     """Draw an air conditioner from above: a box with a lid and fans."""
-    sheet, (x0, y0, x1, y1) = _sheet(*_sides(rng, _UNIT))
-    draw = ImageDraw.Draw(sheet)
     body = _tone(rng, 60)
+    sheet, (x0, y0, x1, y1) = _sheet(*_sides(rng, _UNIT), body)
+    draw = ImageDraw.Draw(sheet)
     draw.rectangle((x0, y0, x1, y1), fill=(*body, 255))
     inset = rng.uniform(0.05, 0.2) * (y1 - y0)
     if rng.random() < 0.6:
@@ -78,10 +80,10 @@ def _unit(rng: Generator) -> Image.Image:
 
 def _vent(rng: Generator) -> Image.Image:
     """Draw a round cap, with a darker mouth now and then."""
-    size = rng.uniform(*_VENT)
-    sheet, (x0, y0, x1, y1) = _sheet(size, size)
+    size, cap = rng.uniform(*_VENT), _tone(rng)
+    sheet, (x0, y0, x1, y1) = _sheet(size, size, cap)
     draw = ImageDraw.Draw(sheet)
-    draw.ellipse((x0, y0, x1, y1), fill=(*_tone(rng), 255))
+    draw.ellipse((x0, y0, x1, y1), fill=(*cap, 255))
     if rng.random() < 0.5:
         inset = 0.25 * (x1 - x0)
         draw.ellipse((x0 + inset, y0 + inset, x1 - inset, y1 - inset), fill=(*_tone(rng, 10, 90), 255))
@@ -90,9 +92,10 @@ def _vent(rng: Generator) -> Image.Image:
 
 def _pane(rng: Generator) -> Image.Image:
     """Draw a skylight or a panel: a framed pane, dark, blue or shining."""
-    sheet, (x0, y0, x1, y1) = _sheet(*_sides(rng, _PANE))
+    frame = _tone(rng, 90)
+    sheet, (x0, y0, x1, y1) = _sheet(*_sides(rng, _PANE), frame)
     draw = ImageDraw.Draw(sheet)
-    draw.rectangle((x0, y0, x1, y1), fill=(*_tone(rng, 90), 255))
+    draw.rectangle((x0, y0, x1, y1), fill=(*frame, 255))
     inset = rng.uniform(0.06, 0.15) * (y1 - y0)
     pane = _tone(rng, 10, 90) if rng.random() < 0.7 else _tone(rng, 190)
     draw.rectangle((x0 + inset, y0 + inset, x1 - inset, y1 - inset), fill=(*pane[:2], min(pane[2] + 20, 255), 255))

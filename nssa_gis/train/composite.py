@@ -94,8 +94,9 @@ class CompositeCrops:
     split : float
         Probability that a piece is divided although its image would fill it.
     paster : Paster, optional
-        Lays objects on half of the pieces of images that have none, and drawn clutter on a quarter of all that are
-        seen from above.
+        Lays objects on half of the pieces of images that have none.
+    clutter : bool
+        A quarter of the pieces seen from above get drawn roof units, vents and skylights that are no objects.
     whole_from : int, optional
         From this crop number on no piece is divided that its image would fill.
     """
@@ -111,6 +112,7 @@ class CompositeCrops:
         split: float = 0.35,
         paster: Paster | None = None,
         whole_from: int | None = None,
+        clutter: bool = False,
     ) -> None:
         share = np.array([w if len(s) else 0.0 for s, w in zip(sources, weights, strict=True)])
         if share.sum() == 0:
@@ -120,7 +122,7 @@ class CompositeCrops:
         self.chance = [_normalised([_interest(i) * max(1.0, i.width * i.height / 1e6) for i in s]) for s in sources]
         self.size, self.gsd, self.seed, self.scale, self.split = size, gsd, seed, scale, split
         self.paster, self.whole_from = paster, whole_from
-        self.litter = Paster(draw_clutter(_CLUTTER, seed)) if paster else None
+        self.litter = Paster(draw_clutter(_CLUTTER, seed)) if clutter else None
 
     def __getitem__(self, number: int) -> tuple[NDArray[np.uint8], Labels]:
         """Crop ``(3, size, size)`` uint8 and its labels."""

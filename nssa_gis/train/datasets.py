@@ -182,7 +182,12 @@ def _select(source: Source, recipe: Recipe, split: str, held_out: set[str]) -> l
 
 def _table(source: Source) -> Table:
     table = read_table(source.path, source.format, source.annotations, source.images)
-    return completed(table, read_coco(source.path, source.additions)) if source.additions else table
+    if source.additions is None:
+        return table
+    more = read_coco(source.path, source.additions)
+    if {entry.name for entry in table.entries}.isdisjoint(entry.name for entry in more.entries):
+        raise NssaError(f"{source.additions}: names no image of {source.path}")
+    return completed(table, more)
 
 
 def _class_index(classes: Mapping[str, Sequence[str]], category: str) -> int | None:

@@ -26,7 +26,7 @@ _MIN_SIDE = 12.0
 _SOLID = 0.4
 #: Metres that the tops of objects stand above the ground, for the length of their shadow.
 _HEIGHT = 1.6
-#: Members of a row differ by at most this factor in length (natural logarithm).
+#: Objects are of one length where the logarithms of their lengths differ by at most this (a factor of 1.28).
 _ALIKE = 0.25
 #: From one to the next in a row, in widths of a cut-out with its margins: from a hand's breadth apart to a door's.
 _ROW_STEP = (0.8, 1.1)
@@ -161,8 +161,8 @@ class Paster:
         reach = _HEIGHT * rng.uniform(*_SUN) / gsd
         shadow = (round(reach * np.cos(sun)), round(reach * np.sin(sun)), rng.uniform(*_DARK))
         taken = np.zeros(piece.shape[:2], bool)
-        for x0, y0, x1, y1 in () if occupied is None else occupied.astype(int):
-            taken[max(y0, 0) : y1 + 1, max(x0, 0) : x1 + 1] = True
+        for x0, y0, x1, y1 in () if occupied is None else occupied.astype(int).clip(0):
+            taken[y0 : y1 + 1, x0 : x1 + 1] = True
         boxes: list[tuple[float, float, float, float]] = []
         labels: list[int] = []
         for _ in range(int(rng.integers(1, 5))):

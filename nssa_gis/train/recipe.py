@@ -42,8 +42,8 @@ class Source:
         Objects of its training images are also pasted on images that have none; a number is the width in metres that
         upright ones do not exceed.
     additions : str or None
-        COCO JSON under a data root or beside the recipe that adds to the source's own labels, image by image:
-        :func:`nssa_gis.train.formats.table.completed`.
+        COCO JSON in the source, under a data root or beside the recipe that adds to the source's own labels, image by
+        image: :func:`nssa_gis.train.formats.table.completed`.
     format, annotations, images : str or None
         As in :func:`nssa_gis.train.formats.registry.read_table`; annotations may also lie under a data root.
     """
@@ -85,6 +85,9 @@ class Recipe:
         The data.
     licence : str
         Terms of the weights.
+    clutter : bool
+        Training crops get drawn roof units, vents and skylights: for classes that these are mistaken for, not for
+        classes that they belong to.
     """
 
     name: str
@@ -93,6 +96,7 @@ class Recipe:
     classes: dict[str, tuple[str, ...]]
     sources: tuple[Source, ...]
     licence: str = "unspecified"
+    clutter: bool = False
 
 
 def load_recipe(path: Path, roots: Sequence[Path]) -> Recipe:
@@ -127,7 +131,7 @@ def load_recipe(path: Path, roots: Sequence[Path]) -> Recipe:
             there = {k: next(filter(Path.exists, (p / v for p in (found, *places))), None) for k, v in tables.items()}
             if None in there.values() and entry.get("optional"):
                 continue
-            rest |= {k: str(path.absolute()) for k, path in there.items() if path is not None}
+            rest |= {k: str(table.absolute()) for k, table in there.items() if table is not None}
             sources.append(Source(found, val_scenes=tuple(entry.get("val_scenes", ())), **rest))
         elif not entry.get("optional"):
             raise NssaError(
@@ -142,6 +146,7 @@ def load_recipe(path: Path, roots: Sequence[Path]) -> Recipe:
         {k: tuple(v) for k, v in values["classes"].items()},
         tuple(sources),
         values.get("licence", "unspecified"),
+        values.get("clutter", False),
     )
 
 
@@ -165,6 +170,7 @@ _RECIPE_KEYS: _Keys = {
     "classes": (lambda v: isinstance(v, dict) and bool(v), "a table of classes"),
     "source": (lambda v: isinstance(v, list) and all(isinstance(s, dict) for s in v), "one or more [[source]] tables"),
     "licence": (_text, "a text"),
+    "clutter": (lambda v: isinstance(v, bool), "true or false"),
 }
 _SOURCE_KEYS: _Keys = {
     "path": (_text, "a folder name"),

@@ -255,6 +255,7 @@ class Trainer:
             self.recipe.gsd,
             self.options.seed,
             paster=self._paster(),
+            clutter=self.recipe.clutter,
             whole_from=round(_WHOLE_FROM * self.options.steps) * self.options.batch if self.options.steps else None,
         )
         try:

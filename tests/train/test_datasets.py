@@ -12,6 +12,7 @@ from nssa_gis.evaluate.coco import iou_matrix
 from nssa_gis.train.composite import CompositeCrops, Labels, _turn_boxes
 from nssa_gis.train.datasets import check_data, load_split, longest_side
 from nssa_gis.train.formats.coco import read_coco
+from nssa_gis.train.formats.table import Entry, Table, completed, no_boxes
 from nssa_gis.train.recipe import load_recipe, recipe_of_folders
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
@@ -320,11 +321,11 @@ def test_a_crowd_teaches_nothing_about_its_own_class_only(coco_folder):
 
 def test_additions_join_the_labels_of_a_source(coco_folder):
     table = json.loads((coco_folder / "instances.json").read_text())
-    table["images"][0]["not_exhaustive"] = ["car"]
+    table["images"][0]["not_exhaustive"] = ["car", "tree"]
     (coco_folder / "instances.json").write_text(json.dumps(table))
     more = {
         "images": [
-            {"id": 9, "file_name": "0.png", "reviewed": True, "not_exhaustive": [], "mistakes": [[50, 60, 10, 10]]},
+            {"id": 9, "file_name": "0.png", "reviewed": True, "exhaustive": ["car"], "mistakes": [[50, 60, 10, 10]]},
             {"id": 8, "file_name": "elsewhere.png"},
         ],
         "annotations": [
@@ -344,13 +345,27 @@ def test_additions_join_the_labels_of_a_source(coco_folder):
     np.testing.assert_allclose(first.mistakes, [[50, 60, 60, 70]])
     only = source + "only = { reviewed = true }\n"
     assert [i.name for i in load_split(load_recipe_text(coco_folder.parent, only), "train")[0]] == ["0.png"]
+    other = {**more, "images": more["images"][1:], "annotations": []}
+    (coco_folder.parent / "other.json").write_text(json.dumps(other))
+    with pytest.raises(NssaError, match=r"other\.json: names no image of"):
+        load_split(load_recipe_text(coco_folder.parent, source.replace("more", "other")), "train")
     with pytest.raises(NssaError, match=r"cannot read none\.json"):
         load_split(load_recipe_text(coco_folder.parent, source.replace("more", "none")), "train")
+
+
+def test_additions_complete_only_the_categories_that_they_name():
+    own = Entry(Path("a.png"), "a.png", no_boxes(), np.empty(0, np.int64), not_exhaustive=("car", "tree"))
+    everywhere = np.array([[0.0, 0, 5, 5]])
+    more = Entry(Path("a.png"), "a.png", no_boxes(), np.empty(0, np.int64), everywhere, facts={"exhaustive": ["Car"]})
+    (joined,) = completed(Table(("tree",), (own,)), Table((), (more,))).entries
+    assert joined.not_exhaustive == ("tree",)
+    assert joined.ignore_categories.tolist() == [-1]
 
 
 def test_the_width_of_cut_outs_is_a_number_of_metres(coco_folder):
     for text, value in (("true", True), ("3.3", 3.3)):
         source = f'[[source]]\npath = "toy"\ncut_out = {text}\n'
-        assert load_recipe_text(coco_folder.parent, source).sources[0].cut_out == value
+        found = load_recipe_text(coco_folder.parent, source).sources[0].cut_out
+        assert found == value and isinstance(found, type(value))
     with pytest.raises(NssaError, match="'cut_out' of source 1 must be true, false or a width in metres, not -1"):
         load_recipe_text(coco_folder.parent, '[[source]]\npath = "toy"\ncut_out = -1\n')

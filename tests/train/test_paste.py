@@ -4,12 +4,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nssa_gis.evaluate.coco import iou_matrix
 from nssa_gis.train.augmentation import infrared, shade
 from nssa_gis.train.clutter import draw_clutter
 from nssa_gis.train.composite import CompositeCrops
 from nssa_gis.train.datasets import LabelledImage
-from nssa_gis.train.paste import Paster, cut_out
+from nssa_gis.train.paste import Paster, _darken, _lay_one, _turned, cut_out
 
 
 def image(boxes, gsd=0.1, colour=(250, 20, 20), side=200, **fields):
@@ -64,7 +63,6 @@ def test_pasted_objects_have_true_size_and_boxes_that_fit():
             assert rows[0] <= 2 and rows[-1] >= y1 - y0 - 3
         assert not (red & ~inside).any(), "nothing is pasted without a label"
         sizes += (boxes[:, 2:] - boxes[:, :2]).max(1).tolist()
-        assert iou_matrix(boxes, boxes)[~np.eye(len(boxes), dtype=bool)].max(initial=0) < 0.5, "none lies on another"
     # a 4.5 x 2 m box at 0.25 m is 18 x 8 px; askew its extent stays between 14 and 19 px
     assert len(sizes) > 40
     assert 12 <= min(sizes) and max(sizes) <= 21
@@ -87,6 +85,41 @@ def test_rare_lengths_are_pasted_more_often_and_rows_are_of_one_length():
         assert len({number == 99 for number, *_ in row}) <= 1
 
 
+def test_no_object_is_laid_on_another_but_boxes_may_overlap():
+    (item,) = cut_out([image([[40, 40, 85, 60]])])
+    askew = _turned(item, 45, 0.25)
+    canvas, taken = np.full((64, 64, 3), 100, np.float32), np.zeros((64, 64), bool)
+
+    def lay(x, y):
+        return _lay_one(canvas, askew, x, y, (0, 0, 0.0), 1.0, taken)
+
+    first = lay(30, 30)
+    assert lay(30, 30) is None and lay(33, 33) is None
+    beside = lay(38, 38)  # a car's width away, across the way it looks
+    assert first is not None and beside is not None
+    assert beside[0] < first[2] and beside[1] < first[3]
+
+
+def test_the_shadow_of_a_body_has_no_gap():
+    canvas, mask = np.full((40, 40, 3), 100, np.float32), np.ones((4, 4), np.float32)
+    _darken(canvas, mask, 20, 20, (-12, 9, 0.5))
+    dark = canvas[..., 0] < 60
+    for along in np.linspace(0, 1, 50):
+        assert dark[round(20 + 9 * along) + 1, round(20 - 12 * along) + 1], along
+    assert not dark[20:24, 26:].any() and not dark[:20].any()
+    edge = np.full((40, 40, 3), 100, np.float32)
+    _darken(edge, mask, 0, 37, (-12, 9, 0.5))  # most of it beyond the border
+    assert (edge[37:, :4] == 50).all() and (edge[:37] == 100).all() and (edge[:, 4:] == 100).all()
+
+
+def test_what_is_there_outside_the_piece_does_not_count():
+    paster, ground = Paster(cut_out([image([[40, 40, 85, 60]])])), np.full((128, 128, 3), 100, np.uint8)
+    far = np.array([[-30, -30, -10, -10], [300, 300, 310, 310]], np.float32)
+    for seed in range(5):
+        plain = paster.lay(np.random.default_rng(seed), ground, 0.25)
+        np.testing.assert_array_equal(plain[1], paster.lay(np.random.default_rng(seed), ground, 0.25, far)[1])
+
+
 def test_shadows_reach_from_an_object_to_where_its_top_falls():
     ground = np.full((256, 256, 3), 100, np.uint8)
     bank = cut_out([image([[40, 40, 85, 60]])])
@@ -101,8 +134,6 @@ def test_shadows_reach_from_an_object_to_where_its_top_falls():
         reach = max(y0 - rows[0], rows[-1] + 1 - y1, x0 - cols[0], cols[-1] + 1 - x1)
         assert reach <= 1.6 * 2.0 / 0.25 + 2
         longest = max(longest, reach)
-        # no gap: along rows and columns with the object in them the dark is in one piece
-        assert np.diff(rows).max() == 1 and np.diff(cols).max() == 1
     assert longest > 6
 
 
@@ -157,16 +188,22 @@ def test_clutter_lies_on_pieces_without_labels_and_never_on_objects():
         touched += int((piece != ground).any())
     assert touched > 20
     scene = image([[100, 100, 145, 120]], colour=(20, 250, 20), side=300)
-    crops = CompositeCrops([[scene]], [1.0], 128, 0.1, split=0, paster=paster)
-    plain = CompositeCrops([[scene]], [1.0], 128, 0.1, split=0)
-    for i in range(12):
-        np.testing.assert_array_equal(crops[i][1].labels, 0 * crops[i][1].labels)
-    assert sum((crops[i][0] != plain[i][0]).any() for i in range(12)) > 0
+    crops = CompositeCrops([[scene]], [1.0], 128, 0.1, split=0, clutter=True)
+    laid = []
+    original = crops.litter.lay
+    crops.litter.lay = lambda rng, piece, gsd, occupied: laid.append(occupied) or original(rng, piece, gsd, occupied)
+    for i in range(30):
+        before = len(laid)
+        labels = crops[i][1]
+        assert (labels.labels == 0).all() and len(labels.boxes) <= 1
+        if len(laid) > before:
+            np.testing.assert_array_equal(laid[-1], np.concatenate((labels.boxes, labels.ignore)))
+    assert 2 <= len(laid) <= 15
 
 
 def test_clutter_is_not_laid_where_there_is_an_up_and_a_down():
     scene = image([[100, 100, 145, 120]], upright=True)
-    with_clutter = CompositeCrops([[scene]], [1.0], 128, 0.1, paster=Paster(draw_clutter(8)))
+    with_clutter = CompositeCrops([[scene]], [1.0], 128, 0.1, clutter=True)
     without = CompositeCrops([[scene]], [1.0], 128, 0.1)
     for i in range(12):
         np.testing.assert_array_equal(with_clutter[i][0], without[i][0])

@@ -1,8 +1,9 @@
 """COCO JSON, also AI-TOD and AI-TODv2.
 
 Categories go by name: copies of AI-TOD count ids from 0 or from 1. Additional image fields: ``gsd_m``, ``scene``,
-``not_exhaustive``, ``mistakes``. Annotations with ``iscrowd`` 1 are areas that count neither way for their category;
-for all where the category is not listed or is called ignored regions (VisDrone converted to COCO).
+``not_exhaustive``, ``mistakes``; in additions ``exhaustive``. Annotations with ``iscrowd`` 1 are areas that count
+neither way for their category; for all where the category is not listed or is called ignored regions (VisDrone
+converted to COCO).
 """
 
 from __future__ import annotations
@@ -39,6 +40,10 @@ def _is_boxes(value: Any) -> bool:
     return value is None or (isinstance(value, list) and all(map(_is_box, value)))
 
 
+def _is_names(value: Any) -> bool:
+    return value is None or (isinstance(value, list) and all(map(_is_text, value)))
+
+
 def _is_measure(value: Any) -> bool:
     return value is None or (_is_number(value) and value >= 0)
 
@@ -47,7 +52,13 @@ def _is_measure(value: Any) -> bool:
 _REGIONS = frozenset(("ignore", "ignored", "ignored region", "ignored regions"))
 #: What must be there, and of what kind, in each table of a COCO JSON.
 _FIELDS: dict[str, dict[str, Callable[[Any], bool]]] = {
-    "images": {"id": _is_key, "file_name": _is_text, "gsd_m": _is_measure, "mistakes": _is_boxes},
+    "images": {
+        "id": _is_key,
+        "file_name": _is_text,
+        "gsd_m": _is_measure,
+        "mistakes": _is_boxes,
+        "exhaustive": _is_names,
+    },
     "annotations": {"image_id": _is_key, "category_id": _is_key, "bbox": _is_box, "area": _is_measure},
     "categories": {"id": _is_key, "name": _is_text},
 }

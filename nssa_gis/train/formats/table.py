@@ -94,13 +94,13 @@ class Table:
 
 
 def completed(table: Table, more: Table) -> Table:
-    """Add what a second table says of the same images (by name): boxes, areas, mistakes, facts.
+    """Add what a second table says of the same images (by name): boxes, ignore areas, mistakes, facts.
 
-    Its ``not_exhaustive``, where it states one, takes the place of the first one's. Images that only it has are left
-    out.
+    Categories that it names ``exhaustive`` for an image are no longer among the ``not_exhaustive`` there. Images that
+    only it has are left out.
     """
     names = (*table.categories, *(name for name in more.categories if name not in table.categories))
-    index = np.array([names.index(name) for name in more.categories], np.int64)
+    index = np.array([*(names.index(name) for name in more.categories), -1], np.int64)  # -1: for all
     found = {entry.name: entry for entry in more.entries}
     return Table(names, tuple(_joined(e, found[e.name], index) if e.name in found else e for e in table.entries))
 
@@ -111,15 +111,15 @@ def _joined(entry: Entry, more: Entry, index: NDArray[np.int64]) -> Entry:
     def concerns(e: Entry) -> NDArray[np.int64]:
         return np.full(len(e.ignore), -1) if e.ignore_categories is None else e.ignore_categories
 
-    own = concerns(more)
+    complete = {name.lower() for name in more.facts.get("exhaustive") or ()}
     return replace(
         entry,
         boxes=np.concatenate((entry.boxes, more.boxes)),
         categories=np.concatenate((entry.categories, index[more.categories])),
         ignore=np.concatenate((entry.ignore, more.ignore)),
-        ignore_categories=np.concatenate((concerns(entry), np.where(own < 0, -1, index[own]))),
+        ignore_categories=np.concatenate((concerns(entry), index[concerns(more)])),
         mistakes=np.concatenate((entry.mistakes, more.mistakes)),
-        not_exhaustive=more.not_exhaustive if "not_exhaustive" in more.facts else entry.not_exhaustive,
+        not_exhaustive=tuple(name for name in entry.not_exhaustive if name.lower() not in complete),
         facts={**entry.facts, **more.facts},
         areas=None,
     )
