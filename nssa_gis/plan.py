@@ -13,6 +13,7 @@ from nssa_gis import __version__
 from nssa_gis.errors import NssaError, UsageError
 from nssa_gis.geo.aoi import Area
 from nssa_gis.geo.grid import TileGrid
+from nssa_gis.masking import masked
 from nssa_gis.options import DetectOptions
 from nssa_gis.progress import Reporter
 from nssa_gis.raster.aoi_file import read_area, split_area
@@ -130,9 +131,12 @@ def fingerprint(scene: Scene, package: ModelPackage, options: DetectOptions) -> 
 
 
 def _identity(path: str) -> dict[str, Any]:
-    """Path, size and time of change; only the path for what is not a local file (URLs, /vsi paths)."""
+    """Path, size and time of change; only the path for what is not a local file (URLs, /vsi paths).
+
+    A password in it is no part of the identity: a run goes on under a new one.
+    """
     if not os.path.exists(path):
-        return {"path": path}
+        return {"path": masked(path)}
     stat = os.stat(path)
     return {"path": os.path.realpath(path), "bytes": stat.st_size, "changed": stat.st_mtime_ns}
 

@@ -72,9 +72,9 @@ def suggest(
 ) -> None:
     """Let MODEL suggest labels for the images of DATASET, for self-training.
 
-    What all four mirrored views agree on becomes a label; what is doubtful becomes an area that teaches nothing. With
-    --empty, detections on images without objects become mistakes, which training shows more often. Name the file as
-    "annotations" of a source in a recipe.
+    What all four mirrored views agree on becomes a label; what is doubtful, or lies on a better label, becomes an area
+    that teaches nothing. With --empty, detections on images without objects become mistakes, which training shows more
+    often. Name the file as "annotations" of a source in a recipe, or as "additions" to its own labels.
 
     \b
     nssa-gis suggest mine.safetensors ucmerced/ --only has_cars=true \\

@@ -211,10 +211,12 @@ def train(
     """Train a detector.
 
     DATA is either one recipe (.toml: sources, weights, held-out scenes; a source may be held out whole with split =
-    "val", or say upright = true for oblique views, which are not turned) or labelled folders: COCO (instances.json
-    beside images/; image fields gsd_m, scene and not_exhaustive are honoured, iscrowd boxes are areas that teach
-    nothing), VisDrone, DOTA, YOLO or VOC. Boxes refer to the pixels as stored: EXIF orientation is not applied. Ends
-    after --steps or --time-budget, validates on the held-out scenes and writes the package.
+    "val", say upright = true for oblique views, which are not turned, name a COCO JSON of additions to its labels,
+    and let its objects be pasted on empty ground: cut_out = true, or the width in metres of the broadest that stands
+    straight) or labelled folders: COCO (instances.json beside images/; image fields gsd_m, scene and not_exhaustive
+    are honoured, iscrowd boxes are areas that teach nothing), VisDrone, DOTA, YOLO or VOC. Boxes refer to the pixels
+    as stored: EXIF orientation is not applied. Ends after --steps or --time-budget, validates on the held-out scenes
+    and writes the package.
 
     \b
     nssa-gis train vehicles.toml --data-root DATA \\

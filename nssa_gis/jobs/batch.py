@@ -14,6 +14,7 @@ from typing import Literal
 from nssa_gis.errors import NssaError
 from nssa_gis.inputs import check_name
 from nssa_gis.jobs.journal import journal_path
+from nssa_gis.masking import masked
 from nssa_gis.options import DetectOptions
 from nssa_gis.pipeline import check_ready, detect_scene
 from nssa_gis.progress import Event, Progress, silent
@@ -122,7 +123,7 @@ def output_names(scenes: Sequence[str], folder: Path, extension: str) -> list[Pa
     NssaError
         Two scenes would still get one name.
     """
-    paths = [Path(scene) for scene in scenes]
+    paths = [Path(masked(scene).replace("*", "")) for scene in scenes]
     same = Counter(path.stem.casefold() for path in paths)
     names = [
         path.stem if same[path.stem.casefold()] == 1 else f"{path.parent.name}_{path.stem}{path.suffix}".strip("_")

@@ -23,6 +23,7 @@ from nssa_gis.errors import NssaError
 from nssa_gis.geo.frame import Frame
 from nssa_gis.geo.mapping import GroundControlPoint, RationalPolynomials
 from nssa_gis.inputs import check_name
+from nssa_gis.masking import masked
 
 #: What rasterio lets through when GDAL fails.
 READ_ERRORS = (RasterioError, CPLE_BaseError, OSError, UnicodeError)
@@ -83,7 +84,7 @@ class Scene:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.fspath(path)
         check_name(self.path, "the scene")
-        self.name = Path(urlsplit(self.path).path if "://" in self.path else self.path).stem
+        self.name = Path(masked(urlsplit(self.path).path if "://" in self.path else self.path)).stem
         self.dataset = _open(self.path)
         try:
             with rasterio.Env():

@@ -37,7 +37,7 @@ def package_of(trainer: Trainer, found: dict[str, Accuracy], version: str, path:
         After :meth:`Trainer.run`.
     found : dict of str to Accuracy
         Validation per source and ``all``; the default threshold is that of ``all``, and the scores are made
-        precisions by the line fitted there.
+        precisions by the line fitted to all held-out images.
     version : str
         Version of the model.
     path : Path

@@ -39,8 +39,8 @@ class Source:
         Its images have an up and a down (oblique views, as in VisDrone): they are mirrored from left to right, but
         never turned nor mirrored upside down (what is cut out of them is).
     cut_out : bool or float
-        Objects of its training images are also pasted on images that have none; a number is the width in metres that
-        upright ones do not exceed.
+        Objects of its training images are also pasted on images that have none; a number (1 is one metre, not true)
+        is the width in metres that upright ones do not exceed.
     additions : str or None
         COCO JSON in the source, under a data root or beside the recipe that adds to the source's own labels, image by
         image: :func:`nssa_gis.train.formats.table.completed`.

@@ -31,7 +31,7 @@ class Doubt:
     Attributes
     ----------
     sure : float
-        From here on a detection becomes a label.
+        From here on a detection becomes a label, unless it lies on a better one.
     doubt : float
         From here on it becomes an ignore area, or a mistake where the image is known to be empty.
     """

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -354,8 +355,14 @@ class Trainer:
         classes = {name: list(members) for name, members in self.recipe.classes.items()}
         return {"recipe": self.recipe.name, "classes": classes, "gsd": self.recipe.gsd, **kept}
 
-    def _sources(self) -> dict[str, float]:
-        return {f"{number} {s.name}": s.weight for number, s in enumerate(self.recipe.sources, 1)}
+    def _sources(self) -> dict[str, str]:
+        """Weight of each source, and a digest of what else the recipe says of it: crops follow from both."""
+        told = {}
+        for number, s in enumerate(self.recipe.sources, 1):
+            labels = [Path(f).read_bytes() for f in (s.annotations, s.additions) if f and Path(f).is_file()]
+            rest = repr(replace(s, path=Path(s.name), weight=0.0, annotations=None, additions=None)).encode()
+            told[f"{number} {s.name}"] = f"{s.weight:g} {hashlib.sha256(b'/'.join((rest, *labels))).hexdigest()[:8]}"
+        return told
 
     def _report_changes(self) -> None:
         """Warn of what may change at a resume but bends the learning curve."""

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 import torch
@@ -151,6 +152,28 @@ def test_a_resume_on_another_schedule_is_told(coco_folder, tmp_path):
     assert any("steps 3, not 5" in text for text in told)
     assert any("learning_rate 0.002, not 0.001" in text for text in told)
     assert len(told) == 2
+
+
+def test_a_resume_with_other_labels_or_scenes_is_told(coco_folder, tmp_path):
+    more = tmp_path / "more.json"
+    more.write_text((coco_folder / "instances.json").read_text())
+
+    def run(additions, val_scenes, resume):
+        events = []
+        made = trainer(coco_folder, tmp_path / "run", steps=2, events=events)
+        (source,) = made.recipe.sources
+        source = replace(source, additions=str(additions) if additions else None, val_scenes=val_scenes)
+        made.recipe = replace(made.recipe, sources=(source,))
+        if resume:
+            made.resume()
+        made.run()
+        return [e["message"] for e in events if e["event"] == "warning" and "sources" in e["message"]]
+
+    assert run(more, ("b",), resume=False) == []
+    assert run(more, ("b",), resume=True) == []
+    assert len(run(more, ("a",), resume=True)) == 1
+    more.write_text(more.read_text().replace("230", "231") + " ")
+    assert len(run(more, ("b",), resume=True)) == 1
 
 
 def test_position_biases_are_not_decayed():
