@@ -313,17 +313,20 @@ class Curve:
 
 
 def common_threshold(curves: Sequence[Curve]) -> float:
-    """Give the highest threshold whose F1, averaged over the curves, is within half a point of the best; 1 if none.
+    """Give the middle of the thresholds whose F1, averaged over the curves, is within half a point of the best.
 
-    Every curve has one voice: pooled, a place with many objects would choose for all others.
+    Every curve has one voice: pooled, a place with many objects would choose for all others. The middle, because
+    scores shift from place to place, and beyond its ends F1 falls. 1 if nothing is right.
     """
     scores = np.unique(np.concatenate([c.scores for c in curves] or [np.empty(0)]))
     mean = np.zeros(len(scores))
     for curve in curves:
         kept = len(curve.scores) - np.searchsorted(curve.scores[::-1], scores)
         mean += np.append(0.0, curve.f1)[kept] / len(curves)
-    good = (mean >= mean.max(initial=0.0) - _PLATEAU) & (mean > 0)
-    return float(scores[good].max(initial=0.0)) or 1.0
+    good = scores[(mean >= mean.max(initial=0.0) - _PLATEAU) & (mean > 0)]
+    if len(good) == 0:
+        return 1.0
+    return float(good[np.argmin(np.abs(good - (good[0] + good[-1]) / 2))])
 
 
 def precision_recall(truths: Sequence[ImageTruth], found: Sequence[Detections], label: int | None = None) -> Curve:

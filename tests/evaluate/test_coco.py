@@ -145,9 +145,12 @@ def hits_at(scores, hits, truths):
 def test_every_curve_has_one_voice_in_the_common_threshold():
     large = hits_at([0.9] * 100 + [0.5] * 100, [True] * 100 + [False] * 100, 100)  # best from 0.9 on
     small = hits_at([0.9, 0.5, 0.2], [True, True, False], 2)  # best from 0.5 on: F1 1, and 2/3 at 0.9
-    # means: 0.9: (1 + 2/3) / 2; 0.5: (2/3 + 1) / 2, the same: the higher one; with two of the small ones the lower
-    assert common_threshold([large, small]) == 0.9
+    # one voice each: (1 + 2/3) / 2 at 0.9, the same at 0.5; with two of a kind these two decide
+    assert common_threshold([large, large, small]) == 0.9
     assert common_threshold([large, small, small]) == 0.5
+    wide = hits_at(np.linspace(0.999, 0.001, 999), [True] * 499 + [True, False] * 250, 749)
+    high = wide.f1 >= wide.f1.max() - 0.005
+    assert common_threshold([wide]) == pytest.approx(wide.scores[high][[0, -1]].mean(), abs=2e-3)
     assert common_threshold([large]) == 0.9
     assert common_threshold([]) == 1
     assert common_threshold([hits_at([0.4], [False], 3)]) == 1
