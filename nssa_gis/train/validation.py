@@ -25,7 +25,7 @@ from nssa_gis.runtime.postprocess import detections_of
 from nssa_gis.train.datasets import LabelledImage
 
 #: Low enough for the whole precision-recall curve.
-_SCORE_FLOOR = 0.02
+_SCORE_FLOOR = 0.005
 
 
 def detect_image(
