@@ -1,12 +1,18 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime
+import pytest
+import rasterio
 import torch
+from rasterio.windows import Window
 
 from nssa_gis.runtime.package import load_package
 from nssa_gis.runtime.torch_backend import TorchBackend
+
+SCENE = Path(__file__).parents[2] / "sample_data" / "town.tif"
 
 
 def test_an_exported_model_finds_the_same_boxes(cli, tmp_path):
@@ -15,12 +21,14 @@ def test_an_exported_model_finds_the_same_boxes(cli, tmp_path):
     model = onnx.load(tmp_path / "cars.onnx")
     properties = {p.key: json.loads(p.value) for p in model.metadata_props}
     assert (properties["model_type"], properties["det_type"]) == ("Detector", "YOLO_Ultralytics")
-    tile = np.random.default_rng(0).integers(0, 255, (1, 3, 128, 128)).astype(np.uint8)
+    with rasterio.open(SCENE) as scene:
+        tile = scene.read(window=Window(60, 3000, 128, 128))[None]  # a corner of a car park
     session = onnxruntime.InferenceSession(tmp_path / "cars.onnx", providers=["CPUExecutionProvider"])
     (out,) = session.run(None, {"images": tile.astype(np.float32) / 255})
     assert out.shape == (1, 5, 32 * 32 + 16 * 16)
     x, y, w, h, score = out[0]
     best = score.argmax()
+    assert score[best] > 0.5
     backend = TorchBackend(load_package(), "cpu")
     backend.model.float()
     backend.dtype = torch.float32
@@ -29,6 +37,7 @@ def test_an_exported_model_finds_the_same_boxes(cli, tmp_path):
         [x[best] - w[best] / 2, y[best] - h[best] / 2, x[best] + w[best] / 2, y[best] + h[best] / 2], 0, 128
     )
     np.testing.assert_allclose(found.boxes[0], expected, atol=0.05)
+    assert found.scores[0] == pytest.approx(float(score[best]), abs=1e-3)
 
 
 def test_refusals(cli, tmp_path):
