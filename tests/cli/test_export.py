@@ -6,16 +6,15 @@ import onnx
 import onnxruntime
 import pytest
 import rasterio
-import torch
 from rasterio.windows import Window
 
+from nssa_gis.runtime import torch_backend
 from nssa_gis.runtime.package import load_package
-from nssa_gis.runtime.torch_backend import TorchBackend
 
 SCENE = Path(__file__).parents[2] / "sample_data" / "town.tif"
 
 
-def test_an_exported_model_finds_the_same_boxes(cli, tmp_path):
+def test_an_exported_model_finds_the_same_boxes(cli, tmp_path, monkeypatch):
     done = cli("export", "aerial-vehicles", "-o", tmp_path / "cars.onnx", "--input-size", 128)
     assert done.returncode == 0, done.stderr
     model = onnx.load(tmp_path / "cars.onnx")
@@ -27,17 +26,15 @@ def test_an_exported_model_finds_the_same_boxes(cli, tmp_path):
     (out,) = session.run(None, {"images": tile.astype(np.float32) / 255})
     assert out.shape == (1, 5, 32 * 32 + 16 * 16)
     x, y, w, h, score = out[0]
-    best = score.argmax()
-    assert score[best] > 0.5
-    backend = TorchBackend(load_package(), "cpu")
-    backend.model.float()
-    backend.dtype = torch.float32
-    found = backend.predict(tile, float(score[best]) * 0.999)
-    expected = np.clip(
-        [x[best] - w[best] / 2, y[best] - h[best] / 2, x[best] + w[best] / 2, y[best] + h[best] / 2], 0, 128
-    )
-    np.testing.assert_allclose(found.boxes[0], expected, atol=0.05)
-    assert found.scores[0] == pytest.approx(float(score[best]), abs=1e-3)
+    rows = np.clip(np.stack([x - w / 2, y - h / 2, x + w / 2, y + h / 2], 1), 0, 128)
+    monkeypatch.setattr(torch_backend, "cpu_has_bf16", lambda: False)
+    backend = torch_backend.TorchBackend(load_package(), "cpu")
+    assert backend.precision == "fp32"
+    found = backend.predict(tile, 0.5)
+    assert len(found) >= 5
+    for box, value in zip(found.boxes, found.scores, strict=True):
+        same = np.abs(rows - box).max(1) < 0.01
+        assert score[same] == pytest.approx(value, abs=1e-5), box
 
 
 def test_refusals(cli, tmp_path):
