@@ -24,7 +24,7 @@ import torch
 
 from benchmarks.compare import report
 from nssa_gis.detections import Detections
-from nssa_gis.evaluate.coco import ImageTruth, average_precisions, excused
+from nssa_gis.evaluate.coco import ImageTruth, average_precisions, without_excused
 from nssa_gis.evaluate.protocols import AITOD_AREAS
 from nssa_gis.model.config import SIZES, DetectorConfig
 from nssa_gis.model.detector import Detector
@@ -143,7 +143,7 @@ def score(folder: Path, truths: Sequence[ImageTruth]) -> dict[str, float]:
         Detections.from_columns(r[:, 1:5], r[:, 5], r[:, 6])
         for r in (rows[rows[:, 0] == number] for number in range(len(truths)))
     ]
-    found = [d.take(~excused(d, t)) for t, d in zip(truths, found, strict=True)]
+    found = without_excused(truths, found)
     table = average_precisions(truths, found, 1, AITOD_AREAS, (1, 100, 1500))
     return {"ap50": table.ap(iou=0.5), "ap": table.ap(), "ap tiny": table.ap("tiny"), "ap small": table.ap("small")}
 

@@ -73,7 +73,7 @@ def at_threshold(sources: dict[str, list[Pair]], threshold: float) -> list[dict[
     print(f"\nat the default threshold {threshold:.2f}: source, P, R, F1")
     for source, curve in curves(sources).items():
         precision, recall, f1 = curve.at(threshold)
-        false = int((curve.scores >= threshold).sum()) - round(recall * curve.truths)
+        false = int(((curve.scores >= threshold) & ~curve.hits).sum())
         print(f"  {source:18s} {precision:.3f} {recall:.3f} {f1:.3f} ({false} false)")
         rows.append({"source": source, "precision": precision, "recall": recall, "f1": f1})
     return rows
@@ -140,12 +140,7 @@ def false_boxes(
     """Count detections per km2 on the images of a split on which there is no object."""
     rates = {}
     for split, sources in splits.items():
-        empty = {
-            (i.source, i.path): i
-            for images in sources
-            for i in images
-            if not (len(i.boxes) or len(i.ignore) or i.unlabelled.any())
-        }
+        empty = {(i.source, i.path): i for images in sources for i in images if i.is_empty}
         for name in sorted({source for source, _ in empty}):
             images = [i for (source, _), i in empty.items() if source == name][:: 10 if quick else 1]
             area = sum(i.width * i.height * i.gsd**2 for i in images) / 1e6

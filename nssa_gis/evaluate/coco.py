@@ -108,7 +108,7 @@ def evaluate_boxes(
     max_detections : int
         Per image and class.
     """
-    kept = [d.take(~excused(d, t)) for t, d in zip(truths, found, strict=True)]
+    kept = without_excused(truths, found)
     curve = precision_recall(truths, kept)
     table = average_precisions(truths, kept, classes, {"all": (0.0, np.inf)}, (1, 100, max_detections))
     return Accuracy(
@@ -210,6 +210,11 @@ def average_precisions(
 
 def _mean(table: NDArray[np.float64]) -> float:
     return float(table[table > -1].mean()) if (table > -1).any() else float("nan")
+
+
+def without_excused(truths: Sequence[ImageTruth], found: Sequence[Detections]) -> list[Detections]:
+    """Drop what :func:`excused` tells, image by image."""
+    return [d.take(~excused(d, t)) for t, d in zip(truths, found, strict=True)]
 
 
 def excused(found: Detections, truth: ImageTruth) -> NDArray[np.bool_]:

@@ -18,8 +18,7 @@ from nssa_gis.model.config import PAD_MULTIPLE
 from nssa_gis.runtime.backend import Backend
 from nssa_gis.runtime.package import ModelInfo
 from nssa_gis.seams.merge import merge_detections
-from nssa_gis.train.datasets import plain_name
-from nssa_gis.train.formats.table import Entry, Table
+from nssa_gis.train.formats.table import Entry, Table, plain_name
 
 #: Images up to this side go through the network whole, larger ones in tiles of this size.
 _TILE = 1536
@@ -78,7 +77,7 @@ def truth_of(entry: Entry, classes: NDArray[np.int64]) -> ImageTruth:
     """Labels of an image in its own pixels, without categories that the model does not know and areas for these."""
     labels = classes[entry.categories]
     good = labels >= 0
-    own = np.full(len(entry.ignore), -1) if entry.ignore_categories is None else entry.ignore_categories
+    own = entry.ignore_concerns
     kept = (own < 0) | (classes[own] >= 0)
     return ImageTruth(
         entry.boxes[good],

@@ -47,7 +47,10 @@ def _tone(rng: Generator, low: float = 20, high: float = 250) -> tuple[int, int,
     return int(r), int(g), int(b)
 
 
-def _sheet(width: float, height: float, tone: tuple[int, int, int]) -> tuple[Image.Image, tuple[int, int, int, int]]:
+_Box = tuple[float, float, float, float]
+
+
+def _sheet(width: float, height: float, tone: tuple[int, int, int]) -> tuple[Image.Image, _Box]:
     """Give a transparent sheet round a body of so many metres and that tone, and the body's box on it."""
     w, h = round(width / _GSD), round(height / _GSD)
     # of the body's tone where it is transparent: softened, its edge would mix with black
@@ -60,16 +63,24 @@ def _sides(rng: Generator, shorter: tuple[float, float]) -> tuple[float, float]:
     return float(short * rng.uniform(1, _LONGEST)), float(short)
 
 
+def _inner(box: _Box, inset: float) -> _Box:
+    """Give a box without a border as wide as a share of its height."""
+    x0, y0, x1, y1 = box
+    width = inset * (y1 - y0)
+    return x0 + width, y0 + width, x1 - width, y1 - width
+
+
 def _unit(rng: Generator) -> Image.Image:
     """Draw an air conditioner from above: a box with a lid and fans."""
     body = _tone(rng, 60)
-    sheet, (x0, y0, x1, y1) = _sheet(*_sides(rng, _UNIT), body)
+    sheet, box = _sheet(*_sides(rng, _UNIT), body)
     draw = ImageDraw.Draw(sheet)
-    draw.rectangle((x0, y0, x1, y1), fill=(*body, 255))
-    inset = rng.uniform(0.05, 0.2) * (y1 - y0)
+    draw.rectangle(box, fill=(*body, 255))
+    lid = _inner(box, rng.uniform(0.05, 0.2))
     if rng.random() < 0.6:
-        draw.rectangle((x0 + inset, y0 + inset, x1 - inset, y1 - inset), fill=(*_tone(rng), 255))
+        draw.rectangle(lid, fill=(*_tone(rng), 255))
     fans = int(rng.integers(0, 3))
+    x0, y0, x1, y1 = box
     step = (x1 - x0) / max(fans, 1)
     radius = 0.38 * min(step, y1 - y0)
     for k in range(fans):
@@ -81,24 +92,23 @@ def _unit(rng: Generator) -> Image.Image:
 def _vent(rng: Generator) -> Image.Image:
     """Draw a round cap, with a darker mouth now and then."""
     size, cap = rng.uniform(*_VENT), _tone(rng)
-    sheet, (x0, y0, x1, y1) = _sheet(size, size, cap)
+    sheet, box = _sheet(size, size, cap)
     draw = ImageDraw.Draw(sheet)
-    draw.ellipse((x0, y0, x1, y1), fill=(*cap, 255))
+    draw.ellipse(box, fill=(*cap, 255))
     if rng.random() < 0.5:
-        inset = 0.25 * (x1 - x0)
-        draw.ellipse((x0 + inset, y0 + inset, x1 - inset, y1 - inset), fill=(*_tone(rng, 10, 90), 255))
+        draw.ellipse(_inner(box, 0.25), fill=(*_tone(rng, 10, 90), 255))
     return _softened(rng, sheet)
 
 
 def _pane(rng: Generator) -> Image.Image:
     """Draw a skylight or a panel: a framed pane, dark, blue or shining."""
     frame = _tone(rng, 90)
-    sheet, (x0, y0, x1, y1) = _sheet(*_sides(rng, _PANE), frame)
+    sheet, box = _sheet(*_sides(rng, _PANE), frame)
     draw = ImageDraw.Draw(sheet)
-    draw.rectangle((x0, y0, x1, y1), fill=(*frame, 255))
-    inset = rng.uniform(0.06, 0.15) * (y1 - y0)
+    draw.rectangle(box, fill=(*frame, 255))
+    inner = _inner(box, rng.uniform(0.06, 0.15))
     pane = _tone(rng, 10, 90) if rng.random() < 0.7 else _tone(rng, 190)
-    draw.rectangle((x0 + inset, y0 + inset, x1 - inset, y1 - inset), fill=(*pane[:2], min(pane[2] + 20, 255), 255))
+    draw.rectangle(inner, fill=(*pane[:2], min(pane[2] + 20, 255), 255))
     return _softened(rng, sheet)
 
 

@@ -161,7 +161,7 @@ class CompositeCrops:
             self._fill(rng, canvas, labels, x, y, w, h, depth + 1)
             return
         piece, found = cut_piece(rng, image, zoom, take_w, take_h, turn)
-        if self.paster and _is_empty(image) and rng.random() < _PASTED:
+        if self.paster and image.is_empty and rng.random() < _PASTED:
             piece, boxes, classes = self.paster.lay(rng, piece, image.gsd / zoom)
             found.boxes, found.labels = boxes, classes
         if self.litter and not image.upright and rng.random() < _CLUTTERED:
@@ -291,11 +291,6 @@ def _clip(
         np.concatenate((every, frame)),
         classes.astype(np.int64),
     )
-
-
-def _is_empty(image: LabelledImage) -> bool:
-    """Whether objects may be pasted: none is there, and none could be there unlabelled."""
-    return not (len(image.boxes) or len(image.ignore) or image.unlabelled.any())
 
 
 def _interest(image: LabelledImage) -> float:

@@ -20,7 +20,7 @@ from nssa_gis.errors import NssaError
 from nssa_gis.evaluate.coco import ImageTruth
 from nssa_gis.train.formats.coco import read_coco
 from nssa_gis.train.formats.registry import read_table
-from nssa_gis.train.formats.table import Entry, Table, completed, image_size
+from nssa_gis.train.formats.table import Entry, Table, completed, image_size, plain_name
 from nssa_gis.train.recipe import Recipe, Source
 
 #: Images finer than this share of the working GSD are reduced when loaded: the rest of the detail would never be seen.
@@ -86,6 +86,11 @@ class LabelledImage:
     def ignore_classes(self) -> NDArray[np.int64]:
         """Class that each area of ``ignore`` is for, -1 for all ``(M,)``."""
         return np.full(len(self.ignore), -1) if self.ignore_labels is None else self.ignore_labels
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no object is there, labelled, ignored or unlabelled."""
+        return not (len(self.boxes) or len(self.ignore) or self.unlabelled.any())
 
     def truth(self, scale: NDArray[np.float32]) -> ImageTruth:
         """Labels for a validation, times ``scale`` (4,): what is muted excuses nothing."""
@@ -198,11 +203,6 @@ def _class_index(classes: Mapping[str, Sequence[str]], category: str) -> int | N
     return None
 
 
-def plain_name(name: str) -> str:
-    """Give a name as it is compared: ``Storage_Tank``, ``storage tank`` and ``storage-tank`` are one."""
-    return name.strip().lower().replace("_", "-").replace(" ", "-")
-
-
 def check_data(recipe: Recipe, train: Sequence[Sequence[LabelledImage]]) -> None:
     """Check that the held-out scenes exist and that there is something to learn for every class.
 
@@ -275,7 +275,7 @@ def _labelled(source: Source, recipe: Recipe, entry: Entry, index: NDArray[np.in
         k = _class_index(recipe.classes, name)
         if k is not None:
             unlabelled[k] = True
-    own = np.full(len(entry.ignore), -1) if entry.ignore_categories is None else entry.ignore_categories
+    own = entry.ignore_concerns
     concern = (own < 0) | (index[own] >= 0)  # an area for a category that is of no class is ground like any other
     own = np.where(own < 0, -1, index[own])[concern]
     return LabelledImage(

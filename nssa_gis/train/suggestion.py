@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from nssa_gis.consensus import consensus
 from nssa_gis.detections import Detections
@@ -112,11 +113,6 @@ def suggest(
         found = found.take(found.scores >= doubt.doubt)
         width, height = image_size(image.path)  # of the file: what was much too fine was reduced
         scale = np.array([width / image.width, height / image.height] * 2)
-        sure = found.scores >= doubt.sure
-        labels = np.flatnonzero(sure)
-        i, j, _ = overlapping_pairs(found.boxes[labels], found.labels[labels], _CROWDED)
-        i, j = labels[i], labels[j]
-        sure[np.where(found.scores[i] < found.scores[j], i, j)] = False
         entry = {"id": number, "file_name": image.name, "width": width, "height": height}
         entry |= {"gsd_m": image.gsd / scale[0], "scene": image.scene}
         boxes = found.boxes * scale
@@ -124,7 +120,8 @@ def suggest(
         if empty:
             entry["mistakes"] = xywh.tolist()
         else:
-            rows = zip(xywh.tolist(), found.scores.tolist(), found.labels.tolist(), sure.tolist(), strict=True)
+            sure = _certain(found, doubt.sure).tolist()
+            rows = zip(xywh.tolist(), found.scores.tolist(), found.labels.tolist(), sure, strict=True)
             for box, score, label, certain in rows:
                 table["annotations"].append(
                     {
@@ -140,3 +137,13 @@ def suggest(
         table["images"].append(entry)
         report(number)
     return table
+
+
+def _certain(found: Detections, sure: float) -> NDArray[np.bool_]:
+    """Tell which detections are labels: sure ones that do not lie on a better one of their class."""
+    certain = found.scores >= sure
+    labels = np.flatnonzero(certain)
+    i, j, _ = overlapping_pairs(found.boxes[labels], found.labels[labels], _CROWDED)
+    i, j = labels[i], labels[j]
+    certain[np.where(found.scores[i] < found.scores[j], i, j)] = False
+    return certain

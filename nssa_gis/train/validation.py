@@ -16,8 +16,8 @@ from nssa_gis.evaluate.coco import (
     ImageTruth,
     common_threshold,
     evaluate_boxes,
-    excused,
     precision_recall,
+    without_excused,
 )
 from nssa_gis.model.config import PAD_MULTIPLE
 from nssa_gis.model.detector import Detector
@@ -110,8 +110,8 @@ def curves(pairs: dict[str, list[Pair]]) -> dict[str, Curve]:
     every = [pair for found in pairs.values() for pair in found]
     table = {}
     for name, found in {**pairs, "all": every}.items():
-        kept = [d.take(~excused(d, t)) for d, t in found]
-        table[name] = precision_recall([t for _, t in found], kept)
+        truths = [t for _, t in found]
+        table[name] = precision_recall(truths, without_excused(truths, [d for d, _ in found]))
     return table
 
 

@@ -76,6 +76,11 @@ class Entry:
     areas: NDArray[np.float64] | None = None
     size: tuple[int, int] | None = None
 
+    @property
+    def ignore_concerns(self) -> NDArray[np.int64]:
+        """The category that each area of ``ignore`` is for, -1 for all ``(M,)``."""
+        return np.full(len(self.ignore), -1) if self.ignore_categories is None else self.ignore_categories
+
 
 @dataclass(frozen=True)
 class Table:
@@ -107,22 +112,23 @@ def completed(table: Table, more: Table) -> Table:
 
 def _joined(entry: Entry, more: Entry, index: NDArray[np.int64]) -> Entry:
     """Give an entry with what ``more`` adds; ``index`` turns the latter's categories into the former's."""
-
-    def concerns(e: Entry) -> NDArray[np.int64]:
-        return np.full(len(e.ignore), -1) if e.ignore_categories is None else e.ignore_categories
-
-    complete = {name.lower() for name in more.facts.get("exhaustive") or ()}
+    complete = set(map(plain_name, more.facts.get("exhaustive") or ()))
     return replace(
         entry,
         boxes=np.concatenate((entry.boxes, more.boxes)),
         categories=np.concatenate((entry.categories, index[more.categories])),
         ignore=np.concatenate((entry.ignore, more.ignore)),
-        ignore_categories=np.concatenate((concerns(entry), index[concerns(more)])),
+        ignore_categories=np.concatenate((entry.ignore_concerns, index[more.ignore_concerns])),
         mistakes=np.concatenate((entry.mistakes, more.mistakes)),
-        not_exhaustive=tuple(name for name in entry.not_exhaustive if name.lower() not in complete),
+        not_exhaustive=tuple(name for name in entry.not_exhaustive if plain_name(name) not in complete),
         facts={**entry.facts, **more.facts},
         areas=None,
     )
+
+
+def plain_name(name: str) -> str:
+    """Give a name as it is compared: ``Storage_Tank``, ``storage tank`` and ``storage-tank`` are one."""
+    return name.strip().lower().replace("_", "-").replace(" ", "-")
 
 
 def corners(xywh: Any) -> NDArray[np.float64]:
