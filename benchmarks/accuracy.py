@@ -1,6 +1,7 @@
 """Accuracy of a model on the held-out scenes of a recipe: per source, GSD and size; false boxes; calibration.
 
-``python -m benchmarks.accuracy --data-root DIR [--model NAME|FILE] [--gsds 0.15,0.25] [--published] [--quick] [--json FILE]``
+``python -m benchmarks.accuracy --data-root DIR [--model NAME|FILE] [--gsds 0.15,0.25] [--published] [--quick]
+[--json FILE]``
 """
 
 from __future__ import annotations

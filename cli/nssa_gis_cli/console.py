@@ -1,4 +1,4 @@
-"""What a run shows: a bar, JSON lines, or warnings only; always on stderr."""
+"""What a run shows: a bar, JSON lines, or warnings only; always on stderr, and without passwords: logs travel."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from itertools import pairwise
 from typing import Any
 
 import click
+
+from nssa_gis.masking import masked
 
 Event = dict[str, Any]
 Show = Callable[[Event], None]
@@ -26,7 +28,7 @@ def fail(message: str, code: int, *, as_json: bool) -> None:
     if as_json:
         _json({"event": "error", "message": message, "exit_code": code})
     else:
-        click.echo(f"nssa-gis: error: {message}", err=True)
+        click.echo(f"nssa-gis: error: {masked(message)}", err=True)
 
 
 def wants_json(argv: Sequence[str]) -> bool:
@@ -41,14 +43,19 @@ def progress(mode: str) -> Iterator[Show]:
         yield _json
     elif mode == "bar" or (mode == "auto" and sys.stderr.isatty()):
         with _bar() as show:
-            yield show
+            yield lambda event: show(_masked(event))
     else:
-        yield _warnings_only
+        yield lambda event: _warnings_only(_masked(event))
+
+
+def _masked(event: Event) -> Event:
+    """Mask what may hold the address of a scene."""
+    return {k: masked(v) if k in ("message", "scene") and isinstance(v, str) else v for k, v in event.items()}
 
 
 def _json(event: Event) -> None:
     # One write per line: lines of a run must not mix with those of another on the same terminal.
-    sys.stderr.write(json.dumps(event, ensure_ascii=False, allow_nan=False) + "\n")
+    sys.stderr.write(json.dumps(_masked(event), ensure_ascii=False, allow_nan=False) + "\n")
     sys.stderr.flush()
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pyogrio
 import pytest
 import rasterio
+from nssa_gis_cli import console
 from nssa_gis_cli.main import COMMANDS, main
 from planted import PlantedBackend, make_package, make_scene
 
@@ -79,6 +80,26 @@ def test_bar_shows_all_phases(folder, capsys):
     arguments = ["detect", str(folder / "town.tif"), "-o", str(folder / "c.gpkg"), "--progress", "bar"]
     assert main(arguments) == 0
     assert main([*arguments[:-1], "bar", "--overwrite", "--tile", "128"]) == 0
+
+
+@pytest.mark.parametrize("mode", ["json", "none"])
+def test_passwords_are_not_shown(folder, capsys, mode):
+    secret = "https://me:hidden@127.0.0.1:9/town.tif?token=hidden"
+    assert main(["detect", secret, "-o", str(folder / "c.gpkg"), "--progress", mode]) == 1
+    said = capsys.readouterr().err
+    assert "127.0.0.1:9/town.tif" in said
+    assert "hidden" not in said
+
+
+@pytest.mark.parametrize("mode", ["json", "bar", "none"])
+def test_events_hold_no_password(capsys, mode):
+    event = {"event": "start", "scene": "https://me:hidden@h/x.tif", "backend": "b", "tiles": 1, "tiles_done": 0}
+    with console.progress(mode) as show:
+        show(event)
+        show({"event": "warning", "message": "odd: https://me:hidden@h/x.tif"})
+    said = capsys.readouterr().err
+    assert "h/x.tif" in said
+    assert "hidden" not in said
 
 
 def test_warnings_are_shown(folder, capsys):
