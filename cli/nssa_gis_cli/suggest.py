@@ -31,12 +31,18 @@ from nssa_gis_cli.options import debug_option, progress_option
     help="The images are known to hold no object: write what is seen as their mistakes (hard negatives).",
 )
 @click.option(
+    "--turned",
+    is_flag=True,
+    help="Look in views turned by steps of 10 degrees, not in mirrored ones: for long objects in rows at a slant, "
+    "as on car parks, whose upright boxes overlap.",
+)
+@click.option(
     "--sure",
     type=click.FloatRange(0, 1),
     default=0.6,
     show_default=True,
     metavar="SCORE",
-    help="Mean score of four mirrored views from which a box is a label.",
+    help="Score from which a box is a label: the mean of four mirrored views, or that of the best turned view.",
 )
 @click.option(
     "--doubt",
@@ -44,7 +50,7 @@ from nssa_gis_cli.options import debug_option, progress_option
     default=0.15,
     show_default=True,
     metavar="SCORE",
-    help="Mean score from which a box is an area that teaches nothing; below, it is background.",
+    help="Score from which a box is an area that teaches nothing; below, it is background.",
 )
 @click.option(
     "--gsd",
@@ -62,6 +68,7 @@ def suggest(
     output: Path,
     only: tuple[str, ...],
     empty: bool,
+    turned: bool,
     sure: float,
     doubt: float,
     gsd: float | None,
@@ -72,9 +79,10 @@ def suggest(
 ) -> None:
     """Let MODEL suggest labels for the images of DATASET, for self-training.
 
-    What all four mirrored views agree on becomes a label; what is doubtful, or lies on a better label, becomes an area
-    that teaches nothing. With --empty, detections on images without objects become mistakes, which training shows more
-    often. Name the file as "annotations" of a source in a recipe, or as "additions" to its own labels.
+    What all four mirrored views agree on (with --turned: what a view shows well) becomes a label; what is doubtful, or
+    lies on a better label, becomes an area that teaches nothing. With --empty, detections on images without objects
+    become mistakes, which training shows more often. Name the file as "annotations" of a source in a recipe, or as
+    "additions" to its own labels.
 
     \b
     nssa-gis suggest mine.safetensors ucmerced/ --only has_cars=true \\
@@ -118,6 +126,7 @@ def suggest(
             torch.bfloat16 if cpu_has_bf16() else None,
             info.nms_iou,
             lambda done: show({"event": "tile", "done": done, "total": len(images), "detections": 0}),
+            turned,
         )
     partial = output.with_name(f".{output.name}.part")
     try:

@@ -16,6 +16,7 @@ from nssa_gis.model.detector import Detector
 from nssa_gis.runtime.views import VIEWS
 from nssa_gis.suppression import overlapping_pairs
 from nssa_gis.train.datasets import LabelledImage, image_size
+from nssa_gis.train.turned_views import turned_consensus
 from nssa_gis.train.validation import detect_image
 
 #: Lower scores are not looked at.
@@ -27,7 +28,7 @@ _CROWDED = 0.35
 
 @dataclass(frozen=True)
 class Doubt:
-    """Where certainty begins and where interest ends, in mean score over the views.
+    """Where certainty begins and where interest ends, in mean score over the views (turned views: of the best one).
 
     Attributes
     ----------
@@ -73,6 +74,7 @@ def suggest(
     autocast: torch.dtype | None,
     nms_iou: float = 0.5,
     report: Callable[[int], None] = lambda done: None,
+    turned: bool = False,
 ) -> dict[str, list[dict[str, Any]]]:
     """Make a COCO table out of what a model sees.
 
@@ -96,6 +98,8 @@ def suggest(
         IoU of the per-view NMS.
     report : callable
         Takes the number of images done.
+    turned : bool
+        Look in turned views, not in mirrored ones: :func:`nssa_gis.train.turned_views.turned_consensus`.
 
     Returns
     -------
@@ -109,7 +113,7 @@ def suggest(
         "categories": [{"id": i + 1, "name": name} for i, name in enumerate(classes)],
     }
     for number, image in enumerate(images, 1):
-        found = view_consensus(model, image, gsd, autocast, nms_iou)
+        found = (turned_consensus if turned else view_consensus)(model, image, gsd, autocast, nms_iou)
         found = found.take(found.scores >= doubt.doubt)
         width, height = image_size(image.path)  # of the file: what was much too fine was reduced
         scale = np.array([width / image.width, height / image.height] * 2)

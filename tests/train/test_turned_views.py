@@ -1,0 +1,115 @@
+"""A row at a slant, drawn; the stand-in detector boxes bright bodies, and patchworks of those whose boxes overlap."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+from planted import rectangles
+
+from nssa_gis.detections import Detections
+from nssa_gis.suppression import overlapping_pairs
+from nssa_gis.train import turned_views
+from nssa_gis.train.datasets import LabelledImage
+from nssa_gis.train.turned_views import turned_consensus
+
+LONG, BROAD, NEXT = 24, 10, 14
+
+
+def body(x, y, degrees):
+    """Corners of a body whose long side points so many degrees counter-clockwise from the right (y points down)."""
+    t = np.deg2rad(degrees)
+    turn = np.array([[np.cos(t), -np.sin(t)], [np.sin(t), np.cos(t)]])
+    half = np.array([[1, 1], [1, -1], [-1, -1], [-1, 1]]) * [LONG / 2, BROAD / 2]
+    return half @ turn + [x, y]
+
+
+def row(degrees, number=8, size=260):
+    t = np.deg2rad(degrees)
+    across = np.array([np.sin(t), np.cos(t)]) * NEXT
+    middles = size / 2 + (np.arange(number) - (number - 1) / 2)[:, None] * across
+    return [body(x, y, degrees) for x, y in middles]
+
+
+def drawn(bodies, size=260, gsd=0.2):
+    picture = Image.new("RGB", (size * 4, size * 4))
+    for corners in bodies:
+        ImageDraw.Draw(picture).polygon([tuple(p) for p in corners * 4], fill=(255, 255, 255))
+    pixels = np.asarray(picture.resize((size, size), Image.Resampling.BOX))
+    none = np.empty((0, 4), np.float32)
+    empty = np.empty(0, np.int64)
+    return LabelledImage(
+        "s", "s", "a.png", Path("a.png"), size, size, gsd, none, empty, none, np.zeros(1, bool), kept=pixels
+    )
+
+
+def patchworks(model, image, gsd, autocast, nms_iou):
+    zoom = image.gsd / gsd
+    boxes = rectangles(image.pixels[..., 0] > 128)
+    i, j, _ = overlapping_pairs(boxes, np.zeros(len(boxes), int), 0.02)
+    boxes = np.concatenate((boxes, (boxes[i] + boxes[j]) / 2))
+    return Detections.from_columns(boxes * zoom, 0.9, 0), None
+
+
+@pytest.fixture(autouse=True)
+def stand_in(monkeypatch):
+    monkeypatch.setattr(turned_views, "detect_image", patchworks)
+
+
+def found_by_place(found):
+    return found.boxes[np.lexsort((found.boxes[:, 1], found.boxes[:, 0]))]
+
+
+@pytest.mark.parametrize("degrees", [0, 20, 40, 50, 70])
+def test_each_body_of_a_row_gets_its_own_box(degrees):
+    bodies = row(degrees)
+    found = turned_consensus(None, drawn(bodies), 0.2, None, 0.5)
+    found = found.take(found.scores > 0.6)
+    assert len(found) == len(bodies)
+    true = np.array([[*b.min(0), *b.max(0)] for b in bodies])
+    true = true[np.lexsort((true[:, 1], true[:, 0]))]
+    np.testing.assert_allclose(found_by_place(found), true, atol=1.7)  # round corners are taken off: 6 % at most
+
+
+def test_upright_boxes_alone_would_be_patchworks():
+    found, _ = patchworks(None, drawn(row(40)), 0.2, None, 0.5)
+    assert len(found) > 8
+
+
+def test_body_apart_from_the_row_is_kept_in_its_own_direction():
+    found = turned_consensus(None, drawn([*row(40), body(40, 40, 90)]), 0.2, None, 0.5)
+    found = found.take(found.scores > 0.6)
+    assert len(found) == 9
+    x0, y0, x1, y1 = found.boxes[np.argmin(found.boxes.sum(1))]
+    assert (x0, y0, x1, y1) == pytest.approx((35, 28, 45, 52), abs=1.0)
+
+
+def test_boxes_are_in_pixels_of_the_image_whatever_the_working_gsd():
+    found = turned_consensus(None, drawn(row(40)), 0.1, None, 0.5)
+    true = np.array([[*b.min(0), *b.max(0)] for b in row(40)])
+    true = true[np.lexsort((true[:, 1], true[:, 0]))]
+    np.testing.assert_allclose(found_by_place(found.take(found.scores > 0.6)), true, atol=1.7)
+
+
+def test_short_pieces_score_less():
+    found = turned_consensus(None, drawn([*row(0), body(2, 30, 0)]), 0.2, None, 0.5)
+    assert len(found) == 9
+    cut = found.take(found.boxes[:, 0] < 1)
+    assert cut.boxes[0] == pytest.approx((0, 25, 14, 35), abs=1.0)
+    assert cut.scores[0] == pytest.approx(0.5, abs=0.01), "as long as 1.4 times its breadth"
+
+
+def test_parts_outside_the_image_are_told():
+    boxes, visible = turned_views._upright(np.array([body(0, 50, 0), body(50, 50, 0)]), np.array([0, 0]), 100, 100)
+    assert boxes.tolist() == [[0, 45, 12, 55], [38, 45, 62, 55]]
+    assert visible.tolist() == [0.5, 1]
+
+
+def test_pieces_of_bodies_in_a_row_are_dropped_from_a_lower_share_on():
+    inside, apart, rows = body(50, 50, 0), body(50, 62, 90), np.array([True, False])  # 50 of 240 px2 in common
+    assert turned_views._apart(np.array([inside, apart]), np.array([0.9, 0.8]), ~rows & rows).tolist() == [0, 1]
+    assert turned_views._apart(np.array([inside, apart]), np.array([0.9, 0.8]), rows).tolist() == [0]
+
+
+def test_nothing_seen_is_nothing_found():
+    assert len(turned_consensus(None, drawn([]), 0.2, None, 0.5)) == 0
