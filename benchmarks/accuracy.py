@@ -42,7 +42,8 @@ def main() -> None:
     parser.add_argument(
         "--published",
         action="store_true",
-        help="judge by the labels that the sources publish, without the recipe's additions to them",
+        help="judge by the labels that the sources publish, without the recipe's additions to them (a source without "
+        "labels of its own keeps them)",
     )
     parser.add_argument("--quick", action="store_true", help="at most 20 images a source")
     parser.add_argument("--json", type=Path, help="write the rows to this file")
@@ -53,7 +54,7 @@ def main() -> None:
     recipe = as_published(recipe) if args.published else recipe
     held_out = load_split(recipe, "val")
     rows = []
-    print(f"{info.name} {info.version}, float32\n{_HEAD}")
+    print(f"{info.name} {info.version}, float32{', labels as published' if args.published else ''}\n{_HEAD}")
     for gsd in sorted({*(float(g) for g in args.gsds.split(",") if g), info.gsd}):
         pairs = detect_sources(model, held_out, gsd, nms_iou=info.nms_iou, limit=limit)
         for source, a in accuracies(pairs, len(info.classes)).items():
@@ -73,7 +74,7 @@ def main() -> None:
         "false boxes": false_boxes(model, splits, info.gsd, info.nms_iou, threshold, args.quick),
     }
     if args.json:
-        args.json.write_text(json.dumps({"rows": rows, **facts}, indent=1))
+        args.json.write_text(json.dumps({"published": args.published, "rows": rows, **facts}, indent=1))
 
 
 def as_published(recipe: Recipe) -> Recipe:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from nssa_gis.masking import masked
 from nssa_gis_cli.console import Interrupted, progress
 from nssa_gis_cli.options import DetectCommand, debug_option, detect_options, given, progress_option
 
@@ -43,7 +44,7 @@ def batch(scenes: tuple[str, ...], folder: str, progress_mode: str, debug: bool,
 
 
 def table(result: BatchResult) -> str:
-    """One line a scene and a last one for all."""
+    """One line a scene and a last one for all, without passwords."""
     from nssa_gis.inputs import printable
 
     rows = [("scene", "status", "objects", "seconds", "")]
@@ -59,4 +60,4 @@ def table(result: BatchResult) -> str:
     good = sum(outcome.status in ("done", "present") for outcome in result.outcomes)
     total = sum(outcome.objects or 0 for outcome in result.outcomes)
     lines.append(f"{good} of {len(result.outcomes)} scenes, {total} objects")
-    return "\n".join(lines)
+    return masked("\n".join(lines))

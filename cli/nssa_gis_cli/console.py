@@ -49,8 +49,14 @@ def progress(mode: str) -> Iterator[Show]:
 
 
 def _masked(event: Event) -> Event:
-    """Mask what may hold the address of a scene."""
-    return {k: masked(v) if k in ("message", "scene") and isinstance(v, str) else v for k, v in event.items()}
+    """Mask the passwords of addresses in an event, also in the lists of its texts."""
+
+    def safe(value: Any) -> Any:
+        if isinstance(value, (list, tuple)):
+            return [safe(v) for v in value]
+        return masked(value) if isinstance(value, str) else value
+
+    return {key: safe(value) for key, value in event.items()}
 
 
 def _json(event: Event) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nssa_gis.errors import NssaError, UsageError
+from nssa_gis.masking import masked
 from nssa_gis_cli.options import debug_option, json_option
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def describe(scene: Scene) -> dict[str, Any]:
     corners = frame.box_corners([[0, 0, frame.width, frame.height]])[0]
     placed_by = "transform" if frame.transform else "control points" if frame.gcps else "RPC" if frame.rpcs else None
     return {
-        "path": scene.path,
+        "path": masked(str(scene.path)),
         "width": frame.width,
         "height": frame.height,
         "megapixels": round(frame.width * frame.height / 1e6, 3),

@@ -33,8 +33,9 @@ from nssa_gis_cli.options import debug_option, progress_option
 @click.option(
     "--turned",
     is_flag=True,
-    help="Look in views turned by steps of 10 degrees, not in mirrored ones: for long objects in rows at a slant, "
-    "as on car parks, whose upright boxes overlap.",
+    help="Look in nine views turned by steps of 10 degrees, not in four mirrored ones: for long objects in rows at a "
+    "slant, as on car parks, whose upright boxes overlap. Scores are then those of one view, less what speaks against "
+    "the box (breadth, little elongation, a part outside): no agreement of views is asked for.",
 )
 @click.option(
     "--sure",
@@ -42,7 +43,7 @@ from nssa_gis_cli.options import debug_option, progress_option
     default=0.6,
     show_default=True,
     metavar="SCORE",
-    help="Score from which a box is a label: the mean of four mirrored views, or that of the best turned view.",
+    help="Mean score of the mirrored views (with --turned: of one view) from which a box is a label.",
 )
 @click.option(
     "--doubt",
@@ -79,8 +80,8 @@ def suggest(
 ) -> None:
     """Let MODEL suggest labels for the images of DATASET, for self-training.
 
-    What all four mirrored views agree on (with --turned: what a view shows well) becomes a label; what is doubtful, or
-    lies on a better label, becomes an area that teaches nothing. With --empty, detections on images without objects
+    What all four mirrored views agree on becomes a label; what is doubtful, or lies on a better label, becomes an area
+    that teaches nothing (--turned decides in another way). With --empty, detections on images without objects
     become mistakes, which training shows more often. Name the file as "annotations" of a source in a recipe, or as
     "additions" to its own labels.
 
@@ -126,7 +127,7 @@ def suggest(
             torch.bfloat16 if cpu_has_bf16() else None,
             info.nms_iou,
             lambda done: show({"event": "tile", "done": done, "total": len(images), "detections": 0}),
-            turned,
+            turned=turned,
         )
     partial = output.with_name(f".{output.name}.part")
     try:

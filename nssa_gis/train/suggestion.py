@@ -16,7 +16,7 @@ from nssa_gis.model.detector import Detector
 from nssa_gis.runtime.views import VIEWS
 from nssa_gis.suppression import overlapping_pairs
 from nssa_gis.train.datasets import LabelledImage, image_size
-from nssa_gis.train.turned_views import turned_consensus
+from nssa_gis.train.turned_views import detect_turned
 from nssa_gis.train.validation import detect_image
 
 #: Lower scores are not looked at.
@@ -28,7 +28,7 @@ _CROWDED = 0.35
 
 @dataclass(frozen=True)
 class Doubt:
-    """Where certainty begins and where interest ends, in mean score over the views (turned views: of the best one).
+    """Where certainty begins and where interest ends, in mean score over the views.
 
     Attributes
     ----------
@@ -99,7 +99,8 @@ def suggest(
     report : callable
         Takes the number of images done.
     turned : bool
-        Look in turned views, not in mirrored ones: :func:`nssa_gis.train.turned_views.turned_consensus`.
+        Look in turned views, not in mirrored ones, and score by one:
+        :func:`nssa_gis.train.turned_views.detect_turned`.
 
     Returns
     -------
@@ -113,7 +114,7 @@ def suggest(
         "categories": [{"id": i + 1, "name": name} for i, name in enumerate(classes)],
     }
     for number, image in enumerate(images, 1):
-        found = (turned_consensus if turned else view_consensus)(model, image, gsd, autocast, nms_iou)
+        found = (detect_turned if turned else view_consensus)(model, image, gsd, autocast, nms_iou)
         found = found.take(found.scores >= doubt.doubt)
         width, height = image_size(image.path)  # of the file: what was much too fine was reduced
         scale = np.array([width / image.width, height / image.height] * 2)
@@ -124,7 +125,8 @@ def suggest(
         if empty:
             entry["mistakes"] = xywh.tolist()
         else:
-            sure = _certain(found, doubt.sure).tolist()
+            # in turned views it has been decided which bodies lie on others: upright boxes of long ones overlap more
+            sure = (found.scores >= doubt.sure if turned else _certain(found, doubt.sure)).tolist()
             rows = zip(xywh.tolist(), found.scores.tolist(), found.labels.tolist(), sure, strict=True)
             for box, score, label, certain in rows:
                 table["annotations"].append(

@@ -97,9 +97,19 @@ def test_events_hold_no_password(capsys, mode):
     with console.progress(mode) as show:
         show(event)
         show({"event": "warning", "message": "odd: https://me:hidden@h/x.tif"})
+        show({"event": "done", "objects": 1, "warnings": ["odd: https://me:hidden@h/x.tif"]})
     said = capsys.readouterr().err
     assert "h/x.tif" in said
     assert "hidden" not in said
+
+
+def test_tables_hold_no_password(folder, capsys):
+    (folder / "town.tif").rename(folder / "town.tif&token=hidden")
+    assert main(["batch", str(folder / "town.tif&token=hidden"), "-o", str(folder / "out")]) == 0
+    assert main(["info", str(folder / "town.tif&token=hidden")]) == 0
+    out, err = capsys.readouterr()
+    assert out.count("town.tif&token=***") == 2
+    assert "hidden" not in out + err
 
 
 def test_warnings_are_shown(folder, capsys):

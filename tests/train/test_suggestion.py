@@ -82,7 +82,8 @@ def test_of_two_labels_on_one_another_the_weaker_is_doubtful(images, monkeypatch
 
 
 def test_turned_views_are_looked_at_when_asked_for(images, monkeypatch):
-    found = Detections.from_columns([[30, 10, 50, 20], [4, 40, 12, 52]], [0.9, 0.2], 0)
-    monkeypatch.setattr(suggestion, "turned_consensus", lambda *args: found)
+    boxes = [[0, 0, 20, 10], [8, 0, 28, 10], [4, 40, 12, 52]]  # two bodies at a slant, decided on already
+    found = Detections.from_columns(boxes, [0.9, 0.8, 0.2], 0)
+    monkeypatch.setattr(suggestion, "detect_turned", lambda *args: found)
     table = suggest(None, images, ["car"], 0.25, Doubt(0.6, 0.15), False, None, turned=True)
-    assert [(a["score"], a["iscrowd"]) for a in table["annotations"]] == [(0.9, 0), (0.2, 1)]
+    assert [(a["score"], a["iscrowd"]) for a in table["annotations"]] == [(0.9, 0), (0.8, 0), (0.2, 1)]
