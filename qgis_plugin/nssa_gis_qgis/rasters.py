@@ -24,7 +24,7 @@ from .texts import tr
 #: Longest side of an exported raster, pixels: more is a job for a download, not for a web map.
 _LONGEST = 20000
 #: Metres per pixel of an export if none was asked for.
-_USUAL_GSD = 0.25
+_USUAL_GSD = 0.20
 #: Pixels looked at to find out whether an export is blank.
 _SAMPLE = 1_000_000
 #: What QGIS adds to the name of a raster for itself; the rest is GDAL's and goes whole: /vsi paths, subdatasets...
