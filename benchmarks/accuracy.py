@@ -1,7 +1,7 @@
 """Accuracy of a model on the held-out scenes of a recipe: per source, GSD and size; false boxes; calibration.
 
-``python -m benchmarks.accuracy --data-root DIR [--model NAME|FILE] [--gsds 0.15,0.25] [--published] [--quick]
-[--json FILE]``
+``python -m benchmarks.accuracy --data-root DIR [--model NAME|FILE] [--gsds 0.15,0.25]
+[--scene-gsds 0.4,0.5] [--published] [--quick] [--json FILE]``
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 import nssa_gis.train
 from nssa_gis.evaluate.calibration import ScoreLine, calibration_error, fit_score_line, reliability
@@ -40,6 +41,11 @@ def main() -> None:
     )
     parser.add_argument("--gsds", default="", help="metres per pixel to run at, comma separated (default: the model's)")
     parser.add_argument(
+        "--scene-gsds",
+        default="",
+        help="metres per pixel that images are reduced to first, comma separated: what is found in scenes so coarse",
+    )
+    parser.add_argument(
         "--published",
         action="store_true",
         help="judge by the labels that the sources publish, without the recipe's additions to them (a source without "
@@ -65,6 +71,13 @@ def main() -> None:
             )
         if gsd == info.gsd:
             usual = pairs
+    coarse = []
+    for gsd in map(float, filter(None, args.scene_gsds.split(","))):
+        images = [[reduced(image, gsd) for image in every_nth(source, limit)] for source in held_out]
+        found = accuracies(detect_sources(model, images, info.gsd, nms_iou=info.nms_iou), len(info.classes))
+        for source, a in found.items():
+            coarse.append({"scene_gsd": gsd, "source": source, "ap50": a.ap50, "ap": a.ap, "f1": a.f1})
+            print(f"scenes of {gsd:.2f} m: {source:18s} AP50 {a.ap50:.3f} AP {a.ap:.3f} F1 {a.f1:.3f}")
     threshold = info.score_threshold
     splits = {"training": load_split(recipe, "train"), "held-out": held_out}
     facts = {
@@ -74,7 +87,9 @@ def main() -> None:
         "false boxes": false_boxes(model, splits, info.gsd, info.nms_iou, threshold, args.quick),
     }
     if args.json:
-        args.json.write_text(json.dumps({"published": args.published, "rows": rows, **facts}, indent=1))
+        args.json.write_text(
+            json.dumps({"published": args.published, "rows": rows, "coarse": coarse, **facts}, indent=1)
+        )
 
 
 def as_published(recipe: Recipe) -> Recipe:
@@ -86,6 +101,24 @@ def as_published(recipe: Recipe) -> Recipe:
 
     sources = (replace(s, additions=None) if s.additions and labelled(s) else s for s in recipe.sources)
     return replace(recipe, sources=tuple(sources))
+
+
+def every_nth(images: Sequence[LabelledImage], limit: int | None) -> list[LabelledImage]:
+    """At most so many exhaustively labelled images, evenly spread."""
+    whole = [i for i in images if not i.unlabelled.any()]
+    few = limit is not None and len(whole) > limit
+    return [whole[i] for i in np.linspace(0, len(whole) - 1, limit).astype(int)] if few else whole
+
+
+def reduced(image: LabelledImage, gsd: float) -> LabelledImage:
+    """Make an image as coarse as ``gsd``; one that is so already is left as it is."""
+    if image.gsd >= gsd:
+        return image
+    width, height = (max(1, round(side * image.gsd / gsd)) for side in (image.width, image.height))
+    scale = np.array([width / image.width, height / image.height] * 2, np.float32)
+    pixels = np.asarray(Image.fromarray(image.pixels).resize((width, height), Image.Resampling.BOX))
+    boxes, ignore = image.boxes * scale, image.ignore * scale
+    return replace(image, kept=pixels, width=width, height=height, gsd=gsd, boxes=boxes, ignore=ignore)
 
 
 def at_threshold(sources: dict[str, list[Pair]], threshold: float) -> list[dict[str, float | str]]:
