@@ -109,7 +109,7 @@ def test_a_web_map_is_exported_or_refused(scene, project, tmp_path):
     feedback = Feedback()
     got = run("detect", {**values, "EXTENT": "0,120,0,120 [EPSG:3857]"}, feedback)
     assert got["OBJECTS"] == 0
-    assert feedback.heard("Exporting web map: 480 x 4")
+    assert feedback.heard("Exporting web map: 600 x 5")
     assert feedback.heard("of one colour"), "there are no tiles"
 
 
@@ -120,7 +120,7 @@ def test_an_area_is_the_extent_of_a_web_map(project, tmp_path):
     project.addMapLayer(area)
     feedback = Feedback()
     run("detect", {"INPUT": web_map(tmp_path), "AOI": area.id(), "OUTPUT": str(tmp_path / "a.gpkg")}, feedback)
-    assert feedback.heard("Exporting web map: 240 x 120") or feedback.heard("Exporting web map: 240 x 12")
+    assert feedback.heard("Exporting web map: 300 x 149")
 
 
 def test_an_export_is_cancelled(project, tmp_path):
