@@ -73,9 +73,9 @@ def main() -> None:
             usual = pairs
     coarse = []
     for gsd in map(float, filter(None, args.scene_gsds.split(","))):
-        images = [[reduced(image, gsd) for image in every_nth(source, limit)] for source in held_out]
-        found = accuracies(detect_sources(model, images, info.gsd, nms_iou=info.nms_iou), len(info.classes))
-        for source, a in found.items():
+        images = [[reduced(image, gsd) for image in source] for source in held_out]
+        pairs = detect_sources(model, images, info.gsd, nms_iou=info.nms_iou, limit=limit)
+        for source, a in accuracies(pairs, len(info.classes)).items():
             coarse.append({"scene_gsd": gsd, "source": source, "ap50": a.ap50, "ap": a.ap, "f1": a.f1})
             print(f"scenes of {gsd:.2f} m: {source:18s} AP50 {a.ap50:.3f} AP {a.ap:.3f} F1 {a.f1:.3f}")
     threshold = info.score_threshold
@@ -101,13 +101,6 @@ def as_published(recipe: Recipe) -> Recipe:
 
     sources = (replace(s, additions=None) if s.additions and labelled(s) else s for s in recipe.sources)
     return replace(recipe, sources=tuple(sources))
-
-
-def every_nth(images: Sequence[LabelledImage], limit: int | None) -> list[LabelledImage]:
-    """At most so many exhaustively labelled images, evenly spread."""
-    whole = [i for i in images if not i.unlabelled.any()]
-    few = limit is not None and len(whole) > limit
-    return [whole[i] for i in np.linspace(0, len(whole) - 1, limit).astype(int)] if few else whole
 
 
 def reduced(image: LabelledImage, gsd: float) -> LabelledImage:
