@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from nssa_gis.detections import Detections
-from nssa_gis.suppression import independent_set, overlapping_pairs
+from nssa_gis.suppression import independent_set, overlapping_pairs, ranks
 
 #: Detections of two views that overlap by more than this IoU are of one object.
 SAME_OBJECT = 0.5
@@ -39,8 +39,7 @@ def consensus(views: Sequence[Detections], iou: float = SAME_OBJECT) -> Detectio
     view = np.repeat(np.arange(len(views)), [len(v) for v in views])
     group = every.tile * (int(every.labels.max()) + 1) + every.labels
     order = np.lexsort((view, -every.scores, every.tile))
-    rank = np.empty(len(order), np.intp)
-    rank[order] = np.arange(len(order))
+    rank = ranks(order)
     i, j, overlap = overlapping_pairs(every.boxes, group, iou)
     seed = independent_set(rank, i, j)
     # every detection that is no seed goes to the seed it overlaps most

@@ -217,6 +217,13 @@ def independent_set(rank: IndexArray, i: IndexArray, j: IndexArray) -> NDArray[n
     return kept
 
 
+def ranks(order: IndexArray) -> IndexArray:
+    """Place of each row in an order of all rows ``(N,)``."""
+    rank = np.empty(len(order), dtype=np.intp)
+    rank[order] = np.arange(len(order))
+    return rank
+
+
 def nms(boxes: FloatArray, scores: NDArray[np.floating], labels: NDArray[np.integer], iou: float = 0.5) -> IndexArray:
     """Class-wise greedy non-maximum suppression.
 
@@ -237,7 +244,5 @@ def nms(boxes: FloatArray, scores: NDArray[np.floating], labels: NDArray[np.inte
         Rows kept, by descending score.
     """
     order = np.argsort(-scores, kind="stable")
-    rank = np.empty(len(order), dtype=np.intp)
-    rank[order] = np.arange(len(order))
     i, j, _ = overlapping_pairs(np.asarray(boxes, np.float64), labels, iou)
-    return order[independent_set(rank, i, j)[order]]
+    return order[independent_set(ranks(order), i, j)[order]]

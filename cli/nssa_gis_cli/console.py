@@ -25,10 +25,11 @@ class Interrupted(click.ClickException):
 
 def fail(message: str, code: int, *, as_json: bool) -> None:
     """Print the one line of an error."""
+    message = masked(message)
     if as_json:
         _json({"event": "error", "message": message, "exit_code": code})
     else:
-        click.echo(f"nssa-gis: error: {masked(message)}", err=True)
+        click.echo(f"nssa-gis: error: {message}", err=True)
 
 
 def wants_json(argv: Sequence[str]) -> bool:
@@ -40,7 +41,7 @@ def wants_json(argv: Sequence[str]) -> bool:
 def progress(mode: str) -> Iterator[Show]:
     """Give the callable that shows events in a mode: ``auto``, ``bar``, ``json`` or ``none``."""
     if mode == "json":
-        yield _json
+        yield lambda event: _json(_masked(event))
     elif mode == "bar" or (mode == "auto" and sys.stderr.isatty()):
         with _bar() as show:
             yield lambda event: show(_masked(event))
@@ -61,7 +62,7 @@ def _masked(event: Event) -> Event:
 
 def _json(event: Event) -> None:
     # One write per line: lines of a run must not mix with those of another on the same terminal.
-    sys.stderr.write(json.dumps(_masked(event), ensure_ascii=False, allow_nan=False) + "\n")
+    sys.stderr.write(json.dumps(event, ensure_ascii=False, allow_nan=False) + "\n")
     sys.stderr.flush()
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 
 from nssa_gis.detections import Detections
 from nssa_gis.model.detector import Detector
-from nssa_gis.suppression import independent_set
+from nssa_gis.suppression import independent_set, ranks
 from nssa_gis.train.datasets import LabelledImage
 from nssa_gis.train.validation import detect_image
 
@@ -150,10 +150,8 @@ def _apart(corners: FloatArray, fit: FloatArray, in_row: NDArray[np.bool_]) -> N
     i, j = i[i < j], j[i < j]
     shared = shapely.area(shapely.intersection(bodies[i], bodies[j]))
     order = np.argsort(-fit, kind="stable")
-    rank = np.empty(len(order), np.intp)
-    rank[order] = np.arange(len(order))
     clash = shared > _SHARED * np.minimum(area[i], area[j])
-    taken = independent_set(rank, i[clash], j[clash])
+    taken = independent_set(ranks(order), i[clash], j[clash])
     on_row = np.zeros(len(fit))
     for one, other in ((i, j), (j, i)):
         counts = taken[other] & in_row[other] & ~in_row[one]
