@@ -172,7 +172,7 @@ def _chosen(sources: Sequence[Sequence[Any]]) -> list[Any]:
     """At most `_IMAGES` fully labelled images a source, evenly spread."""
     chosen = []
     for source in sources:
-        images = [i for i in source if not i.unlabelled.any()]
+        images = [i for i in source if not i.unlabelled.all()]
         picks = np.unique(np.linspace(0, max(len(images) - 1, 0), min(_IMAGES, len(images))).astype(int))
         chosen += [images[i] for i in picks]
     return chosen

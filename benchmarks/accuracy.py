@@ -1,6 +1,6 @@
-"""Accuracy of a model on the held-out scenes of a recipe: per source, GSD and size; false boxes; calibration.
+"""Accuracy of a model on the held-out scenes of a recipe: per source, GSD, class and size; false boxes; calibration.
 
-``python -m benchmarks.accuracy --data-root DIR [--model NAME|FILE] [--gsds 0.15,0.25]
+``python -m benchmarks.accuracy --data-root DIR [--model NAME|FILE] [--recipe FILE] [--gsds 0.15,0.25]
 [--scene-gsds 0.4,0.5] [--published] [--quick] [--json FILE]``
 """
 
@@ -18,7 +18,7 @@ from PIL import Image
 
 import nssa_gis.train
 from nssa_gis.evaluate.calibration import ScoreLine, calibration_error, fit_score_line, reliability
-from nssa_gis.evaluate.coco import excused, iou_matrix
+from nssa_gis.evaluate.coco import average_precisions, excused, iou_matrix, precision_recall, without_excused
 from nssa_gis.model.detector import Detector
 from nssa_gis.runtime.package import DEFAULT_MODEL, load_package
 from nssa_gis.runtime.torch_backend import build_detector
@@ -82,6 +82,7 @@ def main() -> None:
     splits = {"training": load_split(recipe, "train"), "held-out": held_out}
     facts = {
         "at the default threshold": at_threshold(usual, threshold),
+        "by class": by_class(usual, info.classes, threshold),
         "recall by size": recall_by_size([p for pairs in usual.values() for p in pairs], threshold),
         "calibration": calibration(usual),
         "false boxes": false_boxes(model, splits, info.gsd, info.nms_iou, threshold, args.quick),
@@ -126,6 +127,28 @@ def at_threshold(sources: dict[str, list[Pair]], threshold: float) -> list[dict[
     return rows
 
 
+def by_class(sources: dict[str, list[Pair]], classes: Sequence[str], threshold: float) -> list[dict[str, float | str]]:
+    """AP of each class in each source that has some, and precision, recall and F1 at one threshold."""
+    rows: list[dict[str, float | str]] = []
+    if len(classes) == 1:
+        return rows
+    print(f"\n{'class':14s} {'source':18s} {'objects':>7s} {'AP50':>6s} {'AP':>6s} {'P':>6s} {'R':>6s} {'F1':>6s}")
+    for label, name in enumerate(classes):
+        for source, pairs in {**sources, "all": [p for own in sources.values() for p in own]}.items():
+            truths = [t for _, t in pairs]
+            kept = without_excused(truths, [d for d, _ in pairs])
+            curve = precision_recall(truths, kept, label)
+            if not curve.truths:
+                continue
+            table = average_precisions(truths, kept, len(classes), {"all": (0.0, np.inf)}, (1500,))
+            ap50, ap = table.ap(iou=0.5, label=label), table.ap(label=label)
+            precision, recall, f1 = curve.at(threshold)
+            figures = {"ap50": ap50, "ap": ap, "precision": precision, "recall": recall, "f1": f1}
+            rows.append({"class": name, "source": source, "truths": curve.truths, **figures})
+            print(f"{name:14s} {source:18s} {curve.truths:7d} " + " ".join(f"{v:6.3f}" for v in figures.values()))
+    return rows
+
+
 def recall_by_size(pairs: Sequence[Pair], threshold: float) -> dict[str, str]:
     """Share of objects found at a threshold (IoU 0.5), by the root of their area in pixels of the network."""
     sides, hits = [], []
@@ -133,7 +156,7 @@ def recall_by_size(pairs: Sequence[Pair], threshold: float) -> dict[str, str]:
         found = found.take((found.scores >= threshold) & ~excused(found, truth))
         sides.append(np.sqrt((truth.boxes[:, 2:] - truth.boxes[:, :2]).prod(1)))
         # matching from the truth's side: each object by its best free detection
-        overlap = iou_matrix(found.boxes, truth.boxes)
+        overlap = np.where(found.labels[:, None] == truth.labels, iou_matrix(found.boxes, truth.boxes), 0.0)
         hit = np.zeros(len(truth.boxes), bool)
         for row in overlap[np.argsort(-found.scores, kind="stable")] if overlap.size else ():
             best = int(np.where(hit, -1.0, row).argmax())
@@ -195,7 +218,7 @@ def false_boxes(
             false = sum(int((d.scores >= threshold).sum()) for d in found)
             rates[f"{split} {name}"] = round(false / area, 1)
             print(
-                f"{name}, {len(images)} {split} images without vehicles: {false} boxes on {area:.2f} km2, "
+                f"{name}, {len(images)} {split} images without objects: {false} boxes on {area:.2f} km2, "
                 f"{false / area:.0f} per km2"
             )
     return rates

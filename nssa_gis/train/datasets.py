@@ -93,9 +93,20 @@ class LabelledImage:
         return not (len(self.boxes) or len(self.ignore) or self.unlabelled.any())
 
     def truth(self, scale: NDArray[np.float32]) -> ImageTruth:
-        """Labels for a validation, times ``scale`` (4,): what is muted excuses nothing."""
+        """Labels for a validation, times ``scale`` (4,).
+
+        What is muted excuses nothing; a class that is not labelled exhaustively counts neither way.
+        """
         kept = len(self.ignore) - self.muted
-        return ImageTruth(self.boxes * scale, self.labels, self.ignore[:kept] * scale, self.ignore_classes[:kept])
+        blind = np.flatnonzero(self.unlabelled)
+        whole = np.broadcast_to(np.array([0, 0, self.width, self.height], np.float32), (len(blind), 4))
+        counts = ~self.unlabelled[self.labels]
+        return ImageTruth(
+            self.boxes[counts] * scale,
+            self.labels[counts],
+            np.concatenate((self.ignore[:kept], whole)) * scale,
+            np.concatenate((self.ignore_classes[:kept], blind)),
+        )
 
     @property
     def pixels(self) -> NDArray[np.uint8]:

@@ -19,9 +19,11 @@ from nssa_gis.train.datasets import longest_side
 from nssa_gis.train.recipe import Recipe
 from nssa_gis.train.trainer import Trainer
 
-#: Default tile by trunk (the published lineage works on 800 to 1333 px), and the least overlap; the overlap goes in
-#: steps and exceeds the longest object.
+#: Least tile by trunk (the published lineage works on 800 to 1333 px), and the least overlap; the overlap goes in steps
+#: and exceeds the longest object, and the tile grows with it up to a limit: a quarter of it costs 1.8 times the pixels,
+#: half of it 4 times.
 _TILES, _OVERLAP = {"csp": 640, "resnet": 1280}, 128
+_TILE_PER_OVERLAP, _LARGEST_TILE = 4, 1280
 #: Fewer held-out objects say nothing about what the scores mean.
 _ENOUGH = 200
 #: Without held-out images there is nothing to choose a threshold by.
@@ -44,8 +46,8 @@ def package_of(trainer: Trainer, found: dict[str, Accuracy], version: str, path:
         The ``.safetensors`` file.
     """
     recipe = trainer.recipe
-    tile = _TILES[trainer.model.config.trunk]
     longest = longest_side(trainer.train_images, recipe.gsd) or ModelInfo.max_object
+    tile, overlap = tiling(longest, trainer.model.config.trunk)
     overall = found.get("all")
     line = overall.score_line if overall and overall.truths >= _ENOUGH else ScoreLine()
     threshold = float(line(overall.threshold)) if overall and overall.f1 > 0 else _FALLBACK_THRESHOLD
@@ -57,7 +59,7 @@ def package_of(trainer: Trainer, found: dict[str, Accuracy], version: str, path:
         gsd=recipe.gsd,
         gsd_range=recipe.gsd_range,
         tile=tile,
-        overlap=_overlap(longest, tile),
+        overlap=overlap,
         max_object=round(longest, 1),
         score_threshold=max(0.01, round(threshold, 2)),
         licence=recipe.licence,
@@ -89,9 +91,19 @@ def _history(trainer: Trainer) -> dict[str, Any]:
     return {**done, "started_from": trainer.started_from} if trainer.started_from else done
 
 
-def _overlap(longest: float, tile: int) -> int:
-    above = (math.floor(longest / PAD_MULTIPLE) + 1) * PAD_MULTIPLE
-    return min(max(_OVERLAP, above), tile - PAD_MULTIPLE)
+def tiling(longest: float, trunk: str) -> tuple[int, int]:
+    """Default tile and overlap of a model, pixels.
+
+    Parameters
+    ----------
+    longest : float
+        Longest side of its objects, pixels.
+    trunk : {"csp", "resnet"}
+        As in :class:`nssa_gis.model.config.DetectorConfig`.
+    """
+    overlap = max(_OVERLAP, (math.floor(longest / PAD_MULTIPLE) + 1) * PAD_MULTIPLE)
+    tile = max(_TILES[trunk], min(_TILE_PER_OVERLAP * overlap, _LARGEST_TILE))
+    return tile, min(overlap, tile - PAD_MULTIPLE)
 
 
 def _sources(recipe: Recipe) -> str:

@@ -66,7 +66,7 @@ def detect_sources(
     model : Detector
         In evaluation mode.
     sources : sequence of sequence of LabelledImage
-        Held-out images per source; images with a class that is not exhaustively labelled are left out.
+        Held-out images per source; those in which no class is labelled exhaustively are left out.
     gsd : float
         Metres per pixel to run at.
     autocast : torch.dtype, optional
@@ -78,7 +78,7 @@ def detect_sources(
     """
     pairs: dict[str, list[Pair]] = {}
     for images in sources:
-        images = [i for i in images if not i.unlabelled.any()]
+        images = [i for i in images if not i.unlabelled.all()]
         if limit and len(images) > limit:
             images = [images[i] for i in np.linspace(0, len(images) - 1, limit).astype(int)]
         if images:

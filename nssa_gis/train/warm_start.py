@@ -16,7 +16,8 @@ from nssa_gis.runtime.torch_backend import build_detector
 def take_weights(model: Detector, classes: tuple[str, ...], package: ModelPackage) -> list[str]:
     """Copy the weights of a package into a network of the same shape.
 
-    In the last layer of each class branch a class of the package is found by its name; the others stay as they are.
+    In the last layer of each class branch a class of the package is found by its name; the others stay as they are,
+    and so do heads at strides that the package has none at.
 
     Parameters
     ----------
@@ -38,16 +39,20 @@ def take_weights(model: Detector, classes: tuple[str, ...], package: ModelPackag
         The networks differ in more than the classes, or the package does not fit this version.
     """
     source, known = build_detector(package), package.info.classes
-    theirs = replace(source.config, name=model.config.name, classes=model.config.classes)
-    if theirs != model.config:
-        mine = asdict(model.config)
+    ours = model.config
+    theirs = replace(source.config, name=ours.name, classes=ours.classes, head_strides=ours.head_strides)
+    if theirs != ours:
+        mine = asdict(ours)
         differing = [k for k, v in asdict(theirs).items() if v != mine[k]]
         raise NssaError(
-            f"{package.path}: its network {source.config.name} is not the {model.config.name} asked for "
+            f"{package.path}: its network {source.config.name} is not the {ours.name} asked for "
             f"({', '.join(differing)} differ); give the same --size or leave --init out"
         )
-    state, fresh = source.state_dict(), model.state_dict()
+    fresh = model.state_dict()
+    state = {key: value for key, value in source.state_dict().items() if key in fresh}  # but heads that it lacks
     for stride, head in model.heads.items():
+        if stride not in source.heads:
+            continue
         for kind in ("weight", "bias"):
             key = f"heads.{stride}.classify.{len(head.classify) - 1}.{kind}"  # type: ignore[arg-type]
             rows = fresh[key].to(state[key].device, copy=True)
@@ -55,5 +60,5 @@ def take_weights(model: Detector, classes: tuple[str, ...], package: ModelPackag
                 if name in known:
                     rows[i] = state[key][known.index(name)]
             state[key] = rows
-    model.load_state_dict(state)
+    model.load_state_dict(fresh | state)
     return [name for name in classes if name not in known]

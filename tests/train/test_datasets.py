@@ -7,8 +7,9 @@ import pytest
 from PIL import Image
 
 import nssa_gis.train
+from nssa_gis.detections import Detections
 from nssa_gis.errors import NssaError, UsageError
-from nssa_gis.evaluate.coco import iou_matrix
+from nssa_gis.evaluate.coco import excused, iou_matrix
 from nssa_gis.train.composite import CompositeCrops, Labels, _turn_boxes
 from nssa_gis.train.datasets import check_data, load_split, longest_side
 from nssa_gis.train.formats.coco import read_coco
@@ -190,10 +191,10 @@ def test_the_labels_beside_the_default_recipe_are_whole():
     """Every box lies on a named image, and none on top of another."""
     recipes = Path(nssa_gis.train.__file__).parent / "recipes"
     files = sorted(recipes.glob("*_reviewed.json"))
-    assert len(files) == 8
+    assert len(files) == 9
     for file in files:
         table = read_coco(recipes, file.name)
-        assert table.categories == ("vehicle",)
+        assert set(table.categories) <= {"vehicle", "airplane", "ship", "storage-tank"}
         assert len({entry.name for entry in table.entries}) == len(table.entries)
         for entry in table.entries:
             assert (entry.boxes[:, 2:] > entry.boxes[:, :2]).all() and (entry.boxes > -4).all()
@@ -201,8 +202,9 @@ def test_the_labels_beside_the_default_recipe_are_whole():
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the labelled imagery (../shared/data) is not here")
-def test_the_labels_beside_the_default_recipe_are_of_images_that_exist():
-    recipe = load_recipe(Path(nssa_gis.train.__file__).parent / "recipes" / "vehicles.toml", [SHARED])
+@pytest.mark.parametrize("name", ["vehicles", "aerial-4"])
+def test_the_labels_beside_the_default_recipe_are_of_images_that_exist(name):
+    recipe = load_recipe(Path(nssa_gis.train.__file__).parent / "recipes" / f"{name}.toml", [SHARED])
     for source in recipe.sources:
         if source.additions:
             own = {entry.name for entry in read_coco(source.path).entries}
@@ -355,12 +357,37 @@ def test_additions_join_the_labels_of_a_source(coco_folder):
         load_split(load_recipe_text(coco_folder.parent, source.replace("more", "none")), "train")
 
 
+def test_a_class_that_is_not_labelled_exhaustively_counts_neither_way_in_a_validation(coco_folder):
+    table = json.loads((coco_folder / "instances.json").read_text())
+    table["images"][0]["not_exhaustive"] = ["truck"]
+    table["categories"].append({"id": 8, "name": "truck"})
+    image = table["images"][0]["id"]
+    table["annotations"].append({"id": 99, "image_id": image, "category_id": 8, "bbox": [60, 60, 20, 20]})
+    (coco_folder / "instances.json").write_text(json.dumps(table))
+    recipe = recipe_of_folders([coco_folder], ["car", "truck"], 0.25, [], "toy")
+    image = load_split(recipe, "train")[0][0]
+    assert image.labels.tolist().count(1) == 1, "it still teaches what the labelled ones look like"
+    truth = image.truth(np.full(4, 2, np.float32))
+    assert 1 not in truth.labels and len(truth.labels) == len(image.labels) - 1
+    found = Detections.from_columns(np.array([[100.0, 90, 150, 150]] * 2), [0.9, 0.9], np.array([0, 1]))
+    assert excused(found, truth).tolist() == [False, True]
+
+
 def test_additions_complete_only_the_categories_that_they_name():
     own = Entry(Path("a.png"), "a.png", no_boxes(), np.empty(0, np.int64), not_exhaustive=("car", "tree"))
     everywhere = np.array([[0.0, 0, 5, 5]])
-    more = Entry(Path("a.png"), "a.png", no_boxes(), np.empty(0, np.int64), everywhere, facts={"exhaustive": ["Car"]})
+    facts = {"exhaustive": ["Car"]}
+    more = Entry(
+        *(Path("a.png"), "a.png", no_boxes(), np.empty(0, np.int64), everywhere),
+        facts=facts,
+        not_exhaustive=("ship",),
+        gsd=0.7,
+    )
     (joined,) = completed(Table(("tree",), (own,)), Table((), (more,))).entries
-    assert joined.not_exhaustive == ("tree",)
+    assert joined.not_exhaustive == ("tree", "ship")
+    assert joined.gsd == 0.7
+    (stated,) = completed(Table(("tree",), (replace(own, gsd=0.3),)), Table((), (more,))).entries
+    assert stated.gsd == 0.3
     assert joined.ignore_categories.tolist() == [-1]
 
 

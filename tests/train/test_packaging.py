@@ -7,7 +7,7 @@ from nssa_gis.model.config import named_config
 from nssa_gis.model.detector import Detector
 from nssa_gis.runtime.package import load_package
 from nssa_gis.runtime.torch_backend import build_detector
-from nssa_gis.train.packaging import calibrated, package_of
+from nssa_gis.train.packaging import calibrated, package_of, tiling
 from nssa_gis.train.recipe import recipe_of_folders
 from nssa_gis.train.trainer import Trainer, TrainOptions
 
@@ -57,6 +57,21 @@ def test_scores_and_threshold_of_a_package_are_calibrated_together(trained, tmp_
     with torch.no_grad():
         raw, kept = trained.average.model(x).logits.sigmoid(), build_detector(package)(x).logits.sigmoid()
     torch.testing.assert_close(kept, torch.from_numpy(line(raw.numpy())).float(), rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("longest", "trunk", "expected"),
+    [
+        (80.7, "csp", (640, 128)),
+        (128.0, "csp", (768, 192)),
+        (230.0, "csp", (1024, 256)),
+        (700.0, "csp", (1280, 704)),
+        (2000.0, "csp", (1280, 1216)),
+        (80.0, "resnet", (1280, 128)),
+    ],
+)
+def test_the_tile_grows_with_the_objects(longest, trunk, expected):
+    assert tiling(longest, trunk) == expected
 
 
 def test_few_objects_calibrate_nothing(trained, tmp_path):

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -37,6 +38,31 @@ def test_classes_are_found_by_name_and_the_others_start_anew(tmp_path):
     for key, value in model.state_dict().items():
         if value.shape == source[key].shape:
             assert torch.equal(value, source[key].to(value.dtype)), key
+
+
+def test_a_head_at_a_further_stride_starts_anew(tmp_path):
+    earlier = package(tmp_path / "e.safetensors", ["car"])
+    source = earlier.load_weights()
+    torch.manual_seed(6)
+    model = Detector(replace(named_config("nssa-n", 2), head_strides=(4, 8, 16)))
+    fresh = {k: v.clone() for k, v in model.state_dict().items()}
+    assert take_weights(model, ("car", "ship"), earlier) == ["ship"]
+    for key, value in model.state_dict().items():
+        expected = source.get(key, fresh[key])
+        if value.shape == expected.shape:
+            assert torch.equal(value, expected.to(value.dtype)), key
+    assert sum(key.startswith("heads.16.") for key in fresh) > 4
+
+
+def test_a_head_that_the_network_lacks_is_left_out(tmp_path):
+    earlier = package(tmp_path / "e.safetensors", ["car"])
+    model = Detector(replace(named_config("nssa-n", 1), head_strides=(4,)))
+    assert take_weights(model, ("car",), earlier) == []
+    assert torch.equal(model.heads["4"].classify[-1].bias, earlier.load_weights()[_last_bias(model)].float())
+
+
+def _last_bias(model):
+    return f"heads.4.classify.{len(model.heads['4'].classify) - 1}.bias"
 
 
 def test_all_classes_known_gives_the_same_network(tmp_path):

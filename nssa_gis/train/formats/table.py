@@ -101,8 +101,9 @@ class Table:
 def completed(table: Table, more: Table) -> Table:
     """Add what a second table says of the same images (by name): boxes, ignore areas, mistakes, facts.
 
-    Categories that it names ``exhaustive`` for an image are no longer among the ``not_exhaustive`` there. Images that
-    only it has are left out.
+    Categories that it names ``exhaustive`` for an image are no longer among the ``not_exhaustive`` there, and those
+    that it names ``not_exhaustive`` are. Its GSD is taken where the first states none. Images that only it has are
+    left out.
     """
     names = (*table.categories, *(name for name in more.categories if name not in table.categories))
     index = np.array([*(names.index(name) for name in more.categories), -1], np.int64)  # -1: for all
@@ -120,7 +121,10 @@ def _joined(entry: Entry, more: Entry, index: NDArray[np.int64]) -> Entry:
         ignore=np.concatenate((entry.ignore, more.ignore)),
         ignore_categories=np.concatenate((entry.ignore_concerns, index[more.ignore_concerns])),
         mistakes=np.concatenate((entry.mistakes, more.mistakes)),
-        not_exhaustive=tuple(name for name in entry.not_exhaustive if plain_name(name) not in complete),
+        gsd=entry.gsd or more.gsd,
+        not_exhaustive=tuple(
+            name for name in (*entry.not_exhaustive, *more.not_exhaustive) if plain_name(name) not in complete
+        ),
         facts={**entry.facts, **more.facts},
         areas=None,
     )
