@@ -72,7 +72,7 @@
 
 Raster files are read directly, tile by tile. Web maps (WMS, XYZ) are exported first at the chosen extent and ground sample distance. The area of interest may be in any CRS; if only selected features are used, only they count. With an extent as well, only the part inside it is looked at.
 
-Model: without one the built-in aerial-vehicles is used; a model of your own is named by the path of its .safetensors file.
+Model: without one the built-in aerial-vehicles is used; aerial-4 finds vehicles, airplanes, ships and storage tanks; a model of your own is named by the path of its .safetensors file.
 
 The default model is made for 0.15 to 0.4 m per pixel. A raster that is finer is reduced, one that is much coarser is refused unless a ground sample distance is given.
 
@@ -81,7 +81,7 @@ A cancelled run keeps the rows of tiles that were finished: run it again with th
 
 Rasterdateien werden unmittelbar gelesen, Kachel um Kachel. Kartendienste (WMS, XYZ) werden zuerst mit der gewählten Ausdehnung und Bodenauflösung exportiert. Das Suchgebiet darf in jedem KBS liegen; werden nur gewählte Objekte benutzt, so zählen nur sie. Ist auch eine Ausdehnung angegeben, wird nur in dem Teil darin gesucht.
 
-Modell: Ohne Angabe wird das eingebaute aerial-vehicles benutzt; ein eigenes wird mit dem Pfad seiner .safetensors-Datei genannt.
+Modell: Ohne Angabe wird das eingebaute aerial-vehicles benutzt; aerial-4 findet Fahrzeuge, Flugzeuge, Schiffe und Lagertanks; ein eigenes wird mit dem Pfad seiner .safetensors-Datei genannt.
 
 Das eingebaute Modell ist für 0,15 bis 0,4 m je Pixel gemacht. Ein feineres Raster wird verkleinert, ein viel gröberes abgelehnt, außer es ist eine Bodenauflösung angegeben.
 
@@ -548,8 +548,8 @@ Ohne Internet: einen Ordner mit allen Wheels nennen (pip download nssa-gis -d OR
         <translation>Die Anmeldung am Proxy von QGIS steht in einer Authentifizierungskonfiguration, die nicht weitergegeben wird. Weist der Proxy ab, bitte vor dem Start von QGIS die Variable HTTPS_PROXY setzen.</translation>
     </message>
     <message>
-        <source>Model: the name of a built-in one or a .safetensors file.</source>
-        <translation>Modell: der Name eines eingebauten oder eine .safetensors-Datei.</translation>
+        <source>Model: a built-in one (aerial-vehicles, or aerial-4 for vehicles, airplanes, ships and storage tanks) or a .safetensors file.</source>
+        <translation>Modell: ein eingebautes (aerial-vehicles oder, für Fahrzeuge, Flugzeuge, Schiffe und Lagertanks, aerial-4) oder eine .safetensors-Datei.</translation>
     </message>
     <message>
         <source>aerial-vehicles</source>
