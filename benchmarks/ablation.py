@@ -169,10 +169,10 @@ def milliseconds(configs: dict[str, DetectorConfig], repeats: int) -> dict[str, 
 
 
 def _chosen(sources: Sequence[Sequence[Any]]) -> list[Any]:
-    """At most `_IMAGES` fully labelled images a source, evenly spread."""
+    """At most `_IMAGES` images a source that can be judged, evenly spread."""
     chosen = []
     for source in sources:
-        images = [i for i in source if not i.unlabelled.all()]
+        images = [i for i in source if i.can_be_judged]
         picks = np.unique(np.linspace(0, max(len(images) - 1, 0), min(_IMAGES, len(images))).astype(int))
         chosen += [images[i] for i in picks]
     return chosen

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from PIL import Image
@@ -57,8 +58,14 @@ def main() -> None:
     package = load_package(args.model)
     info, model = package.info, build_detector(package)
     recipe, limit = load_recipe(args.recipe, args.data_root), 20 if args.quick else None
-    recipe = as_published(recipe) if args.published else recipe
-    held_out = load_split(recipe, "val")
+    if tuple(recipe.classes) != info.classes:
+        parser.error(
+            f"{info.name} has the classes {', '.join(info.classes)}, {args.recipe.name} others: give its --recipe"
+        )
+    with TemporaryDirectory() as folder:
+        recipe = as_published(recipe, Path(folder)) if args.published else recipe
+        splits = {"training": load_split(recipe, "train"), "held-out": load_split(recipe, "val")}
+    held_out = splits["held-out"]
     rows = []
     print(f"{info.name} {info.version}, float32{', labels as published' if args.published else ''}\n{_HEAD}")
     for gsd in sorted({*(float(g) for g in args.gsds.split(",") if g), info.gsd}):
@@ -79,7 +86,6 @@ def main() -> None:
             coarse.append({"scene_gsd": gsd, "source": source, "ap50": a.ap50, "ap": a.ap, "f1": a.f1})
             print(f"scenes of {gsd:.2f} m: {source:18s} AP50 {a.ap50:.3f} AP {a.ap:.3f} F1 {a.f1:.3f}")
     threshold = info.score_threshold
-    splits = {"training": load_split(recipe, "train"), "held-out": held_out}
     facts = {
         "at the default threshold": at_threshold(usual, threshold),
         "by class": by_class(usual, info.classes, threshold),
@@ -93,15 +99,25 @@ def main() -> None:
         )
 
 
-def as_published(recipe: Recipe) -> Recipe:
-    """Leave out what the recipe adds to sources that have labels of their own."""
+def as_published(recipe: Recipe, folder: Path) -> Recipe:
+    """Leave out what the recipe adds to sources that have labels of their own, but for GSD and what is not labelled.
+
+    ``folder`` takes the additions that remain.
+    """
 
     def labelled(source: Source) -> bool:
         entries = read_table(source.path, source.format, source.annotations, source.images).entries
         return any(len(entry.boxes) for entry in entries)
 
-    sources = (replace(s, additions=None) if s.additions and labelled(s) else s for s in recipe.sources)
-    return replace(recipe, sources=tuple(sources))
+    def bare(source: Source) -> Source:
+        table = json.loads(Path(source.additions or "").read_text())
+        kept = ("id", "file_name", "gsd_m", "not_exhaustive")
+        images = [{key: image[key] for key in kept if key in image} for image in table["images"]]
+        path = folder / Path(source.additions or "").name
+        path.write_text(json.dumps({"images": images, "annotations": [], "categories": table["categories"]}))
+        return replace(source, additions=str(path))
+
+    return replace(recipe, sources=tuple(bare(s) if s.additions and labelled(s) else s for s in recipe.sources))
 
 
 def reduced(image: LabelledImage, gsd: float) -> LabelledImage:
@@ -133,14 +149,14 @@ def by_class(sources: dict[str, list[Pair]], classes: Sequence[str], threshold: 
     if len(classes) == 1:
         return rows
     print(f"\n{'class':14s} {'source':18s} {'objects':>7s} {'AP50':>6s} {'AP':>6s} {'P':>6s} {'R':>6s} {'F1':>6s}")
-    for label, name in enumerate(classes):
-        for source, pairs in {**sources, "all": [p for own in sources.values() for p in own]}.items():
-            truths = [t for _, t in pairs]
-            kept = without_excused(truths, [d for d, _ in pairs])
+    for source, pairs in {**sources, "all": [p for own in sources.values() for p in own]}.items():
+        truths = [t for _, t in pairs]
+        kept = without_excused(truths, [d for d, _ in pairs])
+        table = average_precisions(truths, kept, len(classes), {"all": (0.0, np.inf)}, (1500,))
+        for label, name in enumerate(classes):
             curve = precision_recall(truths, kept, label)
             if not curve.truths:
                 continue
-            table = average_precisions(truths, kept, len(classes), {"all": (0.0, np.inf)}, (1500,))
             ap50, ap = table.ap(iou=0.5, label=label), table.ap(label=label)
             precision, recall, f1 = curve.at(threshold)
             figures = {"ap50": ap50, "ap": ap, "precision": precision, "recall": recall, "f1": f1}
@@ -164,7 +180,7 @@ def recall_by_size(pairs: Sequence[Pair], threshold: float) -> dict[str, str]:
         hits.append(hit)
     side, hit = np.concatenate(sides), np.concatenate(hits)
     table = {}
-    for low, high in pairwise((0, 6, 10, 16, 24, 32, 1000)):
+    for low, high in pairwise((0, 6, 10, 16, 24, 32, 64, 128, 1000)):
         inside = (side >= low) & (side < high)
         if inside.any():
             table[f"{low}-{high}"] = f"{hit[inside].mean():.3f} (n {inside.sum()})"

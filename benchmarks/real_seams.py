@@ -148,7 +148,7 @@ def measure(asked: Any) -> list[dict[str, Any]]:
     wanted = [name for name in asked.sources.split(",") if name]
     rows: list[dict[str, Any]] = []
     for images in held_out:
-        images = [i for i in images if not i.unlabelled.all()]
+        images = [i for i in images if i.can_be_judged]
         if not images or (wanted and images[0].source not in wanted):
             continue
         if asked.quick:

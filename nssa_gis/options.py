@@ -71,8 +71,8 @@ class DetectOptions(BaseModel):
     model: str | None = Field(
         default=None,
         min_length=1,
-        description="Model: a built-in one (aerial-vehicles, or aerial-4 for vehicles, airplanes, ships and storage tanks) "
-        "or a .safetensors file.",
+        description="Model: a built-in one (aerial-vehicles, or aerial-4 for vehicles, airplanes, ships and storage "
+        "tanks) or a .safetensors file.",
         json_schema_extra=_about("Model", "result", metavar="NAME|FILE", default_text="aerial-vehicles"),
     )
     confidence: float | None = Field(

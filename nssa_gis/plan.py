@@ -234,7 +234,8 @@ def _tile_grid(width: int, height: int, package: ModelPackage, options: DetectOp
         lower = max(stride, tile // stride * stride)
         raise UsageError(f"--tile {tile}: must be a multiple of {stride} for this model, such as {lower}")
     if tile - overlap < stride:
-        raise UsageError(f"--overlap {overlap}: must be at most {tile - stride} for tiles of {tile} px")
+        whose = f"--overlap {overlap}" if options.overlap is not None else f"the model's overlap of {overlap} px"
+        raise UsageError(f"{whose}: must be at most {tile - stride} for tiles of {tile} px; give a smaller --overlap")
     return TileGrid(width, height, tile, overlap, stride)
 
 

@@ -100,8 +100,8 @@ def evaluate(
     """Measure the accuracy of MODEL on a labelled DATASET.
 
     DATASET is a folder of VisDrone txt, COCO or AI-TOD JSON, DOTA txt, YOLO txt or VOC XML. Boxes and areas are in
-    pixels of the images as they are, whatever scale the network sees. Images in which an evaluated class is not
-    labelled exhaustively are left out.
+    pixels of the images as they are, whatever scale the network sees. A class counts neither way in images that do
+    not label it exhaustively (not_exhaustive).
 
     Crowds and difficult objects are areas where detections of their class count neither way. Ignored regions exist in
     the protocols visdrone and visdrone-official only; for coco and aitod a detection there is false.
@@ -120,6 +120,7 @@ def evaluate(
     for path in (json_file, curve):
         _check_free(path, overwrite)
     from nssa_gis.evaluate.dataset_run import (
+        blind_classes,
         class_table,
         detect_entries,
         only_classes,
@@ -138,7 +139,7 @@ def evaluate(
     chosen = class_table(package.info.classes, table.categories, _classes(classes))
     entries = usable_entries(table, chosen)
     if not entries:
-        raise NssaError(f"{dataset}: no image is left to evaluate: a class is not labelled exhaustively in any")
+        raise NssaError(f"{dataset}: no image is left to evaluate: none labels one of the classes exhaustively")
     entries = spread(entries, limit)
     backend = with_views(create_backend(package, device, "auto", threads), tta)
     with progress(progress_mode) as show:
@@ -159,7 +160,7 @@ def evaluate(
             gsd,
             lambda done: show({"event": "tile", "done": done, "total": len(entries), "detections": 0}),
         )
-    truths = [truth_of(entry, chosen) for entry in entries]
+    truths = [truth_of(entry, chosen, blind_classes(entry, table.categories, chosen)) for entry in entries]
     used = [k for k in range(len(package.info.classes)) if k in chosen]
     names = [package.info.classes[k] for k in used]
     truths, found = only_classes(truths, found, used)

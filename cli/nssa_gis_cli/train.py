@@ -99,7 +99,7 @@ class Duration(click.ParamType):
     "--init",
     metavar="MODEL",
     help="Start from the weights of this model (name or .safetensors file), whose network must be the same; classes "
-    "that it does not know start anew. Without effect with --resume.",
+    "and heads that it lacks start anew. Without effect with --resume.",
 )
 @click.option("--steps", metavar="N", type=click.IntRange(min=1), help="Optimiser steps.")
 @click.option(
@@ -385,7 +385,8 @@ class _Report:
         if event["event"] == "data":
             return "; ".join(f"{k}: {event[k]['images']} images, {event[k]['boxes']} boxes" for k in ("train", "val"))
         if event["event"] == "init":
-            return f"starting from {event['model']}; new classes: {', '.join(event['new_classes']) or 'none'}"
+            heads = f"; new heads at strides {', '.join(map(str, event['new_heads']))}" if event["new_heads"] else ""
+            return f"starting from {event['model']}; new classes: {', '.join(event['new_classes']) or 'none'}{heads}"
         figures = event.get("all", {})
         return f"validation at step {event['step']}: AP50 {figures.get('ap50', float('nan')):.3f}"
 

@@ -63,6 +63,23 @@ class ImageTruth:
         areas = None if self.areas is None else self.areas[index]
         return replace(self, boxes=self.boxes[index], labels=self.labels[index], areas=areas)
 
+    def blind_for(self, classes: Sequence[int] | NDArray[np.int64], size: tuple[float, float]) -> ImageTruth:
+        """Let classes that are not labelled exhaustively count neither way: no objects, and all is an ignore area.
+
+        Parameters
+        ----------
+        classes : sequence of int
+            These classes.
+        size : (float, float)
+            Width and height of the image, in the pixels of the boxes.
+        """
+        whole = np.broadcast_to(np.array([0, 0, *size], self.ignore.dtype), (len(classes), 4))
+        return replace(
+            self.take(~np.isin(self.labels, classes)),
+            ignore=np.concatenate((self.ignore, whole)),
+            ignore_labels=np.concatenate((self.ignore_classes, np.asarray(classes, np.int64))),
+        )
+
 
 @dataclass(frozen=True)
 class Accuracy:

@@ -18,7 +18,7 @@ from nssa_gis.model.config import PAD_MULTIPLE
 from nssa_gis.runtime.backend import Backend
 from nssa_gis.runtime.package import ModelInfo
 from nssa_gis.seams.merge import merge_detections
-from nssa_gis.train.formats.table import Entry, Table, plain_name
+from nssa_gis.train.formats.table import Entry, Table, image_size, plain_name
 
 #: Images up to this side go through the network whole, larger ones in tiles of this size.
 _TILE = 1536
@@ -67,19 +67,37 @@ def class_table(
     return table
 
 
+def blind_classes(entry: Entry, categories: Sequence[str], classes: NDArray[np.int64]) -> list[int]:
+    """Classes of the model, a category of which is not labelled exhaustively in an image."""
+    missing = set(map(plain_name, entry.not_exhaustive))
+    return sorted(
+        {int(k) for name, k in zip(categories, classes, strict=True) if k >= 0 and plain_name(name) in missing}
+    )
+
+
 def usable_entries(table: Table, classes: NDArray[np.int64]) -> list[Entry]:
-    """Images in which every evaluated category is labelled exhaustively."""
-    wanted = {plain_name(name) for name, k in zip(table.categories, classes, strict=True) if k >= 0}
-    return [e for e in table.entries if not wanted & set(map(plain_name, e.not_exhaustive))]
+    """Images in which some evaluated class is labelled exhaustively."""
+    used = len(set(classes[classes >= 0].tolist()))
+    return [e for e in table.entries if len(blind_classes(e, table.categories, classes)) < used]
 
 
-def truth_of(entry: Entry, classes: NDArray[np.int64]) -> ImageTruth:
-    """Labels of an image in its own pixels, without categories that the model does not know and areas for these."""
+def truth_of(entry: Entry, classes: NDArray[np.int64], blind: Sequence[int] = ()) -> ImageTruth:
+    """Labels of an image in its own pixels, without categories that the model does not know and areas for these.
+
+    Parameters
+    ----------
+    entry : Entry
+        The image.
+    classes : ndarray of int64
+        The model's class of each category, -1 for none.
+    blind : sequence of int
+        Classes that count neither way here (:func:`blind_classes`).
+    """
     labels = classes[entry.categories]
     good = labels >= 0
     own = entry.ignore_concerns
     kept = (own < 0) | (classes[own] >= 0)
-    return ImageTruth(
+    truth = ImageTruth(
         entry.boxes[good],
         labels[good],
         entry.ignore[kept],
@@ -87,6 +105,7 @@ def truth_of(entry: Entry, classes: NDArray[np.int64]) -> ImageTruth:
         None if entry.areas is None else entry.areas[good],
         entry.size,
     )
+    return truth.blind_for(blind, entry.size or image_size(entry.path)) if blind else truth
 
 
 def spread(entries: Sequence[Entry], limit: int | None) -> list[Entry]:

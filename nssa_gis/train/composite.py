@@ -96,7 +96,8 @@ class CompositeCrops:
     paster : Paster, optional
         Lays objects on half of the pieces of images that have none.
     clutter : bool
-        A quarter of the pieces seen from above get drawn roof units, vents and skylights that are no objects.
+        A quarter of the pieces seen from above, in which every class is labelled exhaustively, get drawn roof units,
+        vents and skylights that are no objects.
     whole_from : int, optional
         From this crop number on no piece is divided that its image would fill.
     """

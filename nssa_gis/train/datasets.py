@@ -92,21 +92,19 @@ class LabelledImage:
         """Whether no object is there, labelled, ignored or unlabelled."""
         return not (len(self.boxes) or len(self.ignore) or self.unlabelled.any())
 
+    @property
+    def can_be_judged(self) -> bool:
+        """Whether some class is labelled exhaustively."""
+        return not self.unlabelled.all()
+
     def truth(self, scale: NDArray[np.float32]) -> ImageTruth:
         """Labels for a validation, times ``scale`` (4,).
 
         What is muted excuses nothing; a class that is not labelled exhaustively counts neither way.
         """
         kept = len(self.ignore) - self.muted
-        blind = np.flatnonzero(self.unlabelled)
-        whole = np.broadcast_to(np.array([0, 0, self.width, self.height], np.float32), (len(blind), 4))
-        counts = ~self.unlabelled[self.labels]
-        return ImageTruth(
-            self.boxes[counts] * scale,
-            self.labels[counts],
-            np.concatenate((self.ignore[:kept], whole)) * scale,
-            np.concatenate((self.ignore_classes[:kept], blind)),
-        )
+        truth = ImageTruth(self.boxes * scale, self.labels, self.ignore[:kept] * scale, self.ignore_classes[:kept])
+        return truth.blind_for(np.flatnonzero(self.unlabelled), (self.width * scale[0], self.height * scale[1]))
 
     @property
     def pixels(self) -> NDArray[np.uint8]:

@@ -19,9 +19,9 @@ from nssa_gis.train.datasets import longest_side
 from nssa_gis.train.recipe import Recipe
 from nssa_gis.train.trainer import Trainer
 
-#: Least tile by trunk (the published lineage works on 800 to 1333 px), and the least overlap; the overlap goes in steps
-#: and exceeds the longest object, and the tile grows with it up to a limit: a quarter of it costs 1.8 times the pixels,
-#: half of it 4 times.
+#: Least tile by trunk (the published lineage works on 800 to 1333 px), and the least overlap. The overlap goes in steps
+#: and exceeds the longest object as far as the tile lets it; the tile grows with the overlap up to a limit: an overlap
+#: of a quarter of the tile costs 1.8 times the pixels, one of half 4 times.
 _TILES, _OVERLAP = {"csp": 640, "resnet": 1280}, 128
 _TILE_PER_OVERLAP, _LARGEST_TILE = 4, 1280
 #: Fewer held-out objects say nothing about what the scores mean.

@@ -157,17 +157,17 @@ class Trainer:
         return self.elapsed / (self.options.time_budget or 1.0)
 
     def start_from(self, package: ModelPackage) -> None:
-        """Take the weights of a package whose network is the same; classes that it does not know start anew.
+        """Take the weights of a package whose network is the same; classes and heads that it lacks start anew.
 
         Raises
         ------
         NssaError
             Its network is another one.
         """
-        new = take_weights(self.model, tuple(self.recipe.classes), package)
+        new_classes, new_heads = take_weights(self.model, tuple(self.recipe.classes), package)
         self.average.model.load_state_dict(self.model.state_dict())
         self.started_from = f"{package.info.name} {package.info.version}"
-        self.report({"event": "init", "model": self.started_from, "new_classes": new})
+        self.report({"event": "init", "model": self.started_from, "new_classes": new_classes, "new_heads": new_heads})
 
     def start_trunk(self, path: Path) -> None:
         """Take the weights of a ResNet of torchvision's or timm's names (:func:`nssa_gis.model.resnet.load_resnet`)."""

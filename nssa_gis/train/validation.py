@@ -78,7 +78,7 @@ def detect_sources(
     """
     pairs: dict[str, list[Pair]] = {}
     for images in sources:
-        images = [i for i in images if not i.unlabelled.all()]
+        images = [i for i in images if i.can_be_judged]
         if limit and len(images) > limit:
             images = [images[i] for i in np.linspace(0, len(images) - 1, limit).astype(int)]
         if images:

@@ -13,8 +13,8 @@ from nssa_gis.runtime.torch_backend import build_detector
 
 
 @torch.no_grad()
-def take_weights(model: Detector, classes: tuple[str, ...], package: ModelPackage) -> list[str]:
-    """Copy the weights of a package into a network of the same shape.
+def take_weights(model: Detector, classes: tuple[str, ...], package: ModelPackage) -> tuple[list[str], list[int]]:
+    """Copy the weights of a package into a network of the same shape but for classes and heads.
 
     In the last layer of each class branch a class of the package is found by its name; the others stay as they are,
     and so do heads at strides that the package has none at.
@@ -30,13 +30,15 @@ def take_weights(model: Detector, classes: tuple[str, ...], package: ModelPackag
 
     Returns
     -------
-    list of str
+    new_classes : list of str
         Classes that the package does not know.
+    new_heads : list of int
+        Strides of the heads that it does not have.
 
     Raises
     ------
     NssaError
-        The networks differ in more than the classes, or the package does not fit this version.
+        The networks differ in more than classes and heads, or the package does not fit this version.
     """
     source, known = build_detector(package), package.info.classes
     ours = model.config
@@ -61,4 +63,5 @@ def take_weights(model: Detector, classes: tuple[str, ...], package: ModelPackag
                     rows[i] = state[key][known.index(name)]
             state[key] = rows
     model.load_state_dict(fresh | state)
-    return [name for name in classes if name not in known]
+    new_heads = [int(stride) for stride in model.heads if stride not in source.heads]
+    return [name for name in classes if name not in known], new_heads

@@ -9,8 +9,9 @@ from planted import PlantedBackend, make_package
 
 from nssa_gis.detections import Detections
 from nssa_gis.errors import NssaError, UsageError
-from nssa_gis.evaluate.coco import ImageTruth
+from nssa_gis.evaluate.coco import ImageTruth, excused, precision_recall, without_excused
 from nssa_gis.evaluate.dataset_run import (
+    blind_classes,
     class_table,
     detect_array,
     detect_entries,
@@ -88,12 +89,31 @@ def test_classes_that_do_not_fit_are_told(given, message):
         class_table(["vehicle"], ["car"], given)
 
 
-def test_images_without_all_labels_of_an_evaluated_class_are_left_out(tmp_path):
-    whole, no_cars, no_trees = (
-        entry(tmp_path / f"{k}.png", not_exhaustive=names) for k, names in enumerate(((), ("Car",), ("tree",)))
+def test_images_without_all_labels_of_any_evaluated_class_are_left_out(tmp_path):
+    whole, no_cars, no_trees, neither = (
+        entry(tmp_path / f"{k}.png", not_exhaustive=names)
+        for k, names in enumerate(((), ("Car",), ("tree",), ("tree", "car")))
     )
-    table = Table(("car", "tree"), (whole, no_cars, no_trees))
+    table = Table(("car", "tree"), (whole, no_cars, no_trees, neither))
     assert usable_entries(table, np.array([0, -1])) == [whole, no_trees]
+    assert usable_entries(table, np.array([0, 1])) == [whole, no_cars, no_trees]
+    assert usable_entries(table, np.array([0, 0])) == [whole], "two categories of one class"
+    assert blind_classes(no_cars, table.categories, np.array([1, 0])) == [1]
+
+
+def test_a_class_that_an_image_does_not_label_in_full_counts_neither_way(tmp_path):
+    Image.fromarray(np.zeros((80, 100, 3), np.uint8)).save(tmp_path / "a.png")
+    boxes = np.array([[0, 0, 8, 8], [20, 20, 30, 30]], np.float64)
+    given = Entry(tmp_path / "a.png", "a.png", boxes, np.array([0, 1]), not_exhaustive=("tree",))
+    truth = truth_of(given, np.array([0, 1]), blind_classes(given, ("car", "tree"), np.array([0, 1])))
+    assert truth.labels.tolist() == [0]
+    found = Detections.from_columns(
+        np.array([[0, 0, 8, 8], [90, 70, 100, 80], [20, 20, 30, 30], [92, 70, 100, 80]], np.float64),
+        [0.9, 0.8, 0.7, 0.6],
+        np.array([0, 0, 1, 1]),
+    )
+    assert excused(found, truth).tolist() == [False, False, True, True]
+    assert precision_recall([truth], without_excused([truth], [found])).precision.tolist() == [1, 0.5]
 
 
 def test_truth_keeps_what_concerns_the_evaluated_classes(tmp_path):

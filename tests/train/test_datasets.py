@@ -10,6 +10,7 @@ import nssa_gis.train
 from nssa_gis.detections import Detections
 from nssa_gis.errors import NssaError, UsageError
 from nssa_gis.evaluate.coco import excused, iou_matrix
+from nssa_gis.model.config import load_config
 from nssa_gis.train.composite import CompositeCrops, Labels, _turn_boxes
 from nssa_gis.train.datasets import check_data, load_split, longest_side
 from nssa_gis.train.formats.coco import read_coco
@@ -187,7 +188,7 @@ def test_default_recipe_splits_the_real_data_by_scene():
     assert {i.scene for s in train for i in s}.isdisjoint({i.scene for s in val for i in s})
 
 
-def test_the_labels_beside_the_default_recipe_are_whole():
+def test_the_labels_beside_the_recipes_are_whole():
     """Every box lies on a named image, and none on top of another."""
     recipes = Path(nssa_gis.train.__file__).parent / "recipes"
     files = sorted(recipes.glob("*_reviewed.json"))
@@ -203,12 +204,36 @@ def test_the_labels_beside_the_default_recipe_are_whole():
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the labelled imagery (../shared/data) is not here")
 @pytest.mark.parametrize("name", ["vehicles", "aerial-4"])
-def test_the_labels_beside_the_default_recipe_are_of_images_that_exist(name):
+def test_the_labels_beside_the_recipes_are_of_images_that_exist(name):
     recipe = load_recipe(Path(nssa_gis.train.__file__).parent / "recipes" / f"{name}.toml", [SHARED])
     for source in recipe.sources:
         if source.additions:
             own = {entry.name for entry in read_coco(source.path).entries}
             assert {entry.name for entry in read_coco(source.path, source.additions).entries} <= own
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the labelled imagery (../shared/data) is not here")
+def test_drawn_images_teach_negatives_of_what_was_drawn():
+    recipe = load_recipe(Path(nssa_gis.train.__file__).parent / "recipes" / "aerial-4.toml", [SHARED])
+    names = list(recipe.classes)
+    of = {
+        s.only["scene"]: i
+        for s, i in zip(recipe.sources, load_split(recipe, "train"), strict=True)
+        if "scene" in s.only
+    }
+    for scene, name, least in (
+        ("airplane", "airplane", 78),
+        ("storagetanks", "storage-tank", 80),
+        ("harbor", "ship", 20),
+    ):
+        assert len(of[scene]) == least
+        assert not any(image.unlabelled[names.index(name)] for image in of[scene])
+        assert sum((image.labels == names.index(name)).sum() for image in of[scene]) >= least
+
+
+def test_the_network_beside_the_recipe():
+    path = Path(nssa_gis.train.__file__).parent / "recipes" / "aerial-4_network.toml"
+    assert load_config(str(path), 4).head_strides == (4, 8, 16)
 
 
 def test_a_held_out_scene_teaches_nothing_through_a_second_source_of_its_folder(coco_folder):
@@ -361,6 +386,7 @@ def test_a_class_that_is_not_labelled_exhaustively_counts_neither_way_in_a_valid
     table = json.loads((coco_folder / "instances.json").read_text())
     table["images"][0]["not_exhaustive"] = ["truck"]
     table["categories"].append({"id": 8, "name": "truck"})
+    table["annotations"].append({**table["annotations"][0], "id": 98, "bbox": [0, 0, 5, 5], "iscrowd": 1})
     image = table["images"][0]["id"]
     table["annotations"].append({"id": 99, "image_id": image, "category_id": 8, "bbox": [60, 60, 20, 20]})
     (coco_folder / "instances.json").write_text(json.dumps(table))
@@ -371,6 +397,8 @@ def test_a_class_that_is_not_labelled_exhaustively_counts_neither_way_in_a_valid
     assert 1 not in truth.labels and len(truth.labels) == len(image.labels) - 1
     found = Detections.from_columns(np.array([[100.0, 90, 150, 150]] * 2), [0.9, 0.9], np.array([0, 1]))
     assert excused(found, truth).tolist() == [False, True]
+    np.testing.assert_allclose(truth.ignore, [[0, 0, 10, 10], [0, 0, 192, 192]])
+    assert truth.ignore_classes.tolist() == [0, 1]
 
 
 def test_additions_complete_only_the_categories_that_they_name():

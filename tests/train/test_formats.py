@@ -13,7 +13,7 @@ from nssa_gis.errors import NssaError, UsageError
 from nssa_gis.evaluate.coco import excused, precision_recall
 from nssa_gis.train.datasets import load_split
 from nssa_gis.train.formats.registry import guess_format, read_table
-from nssa_gis.train.recipe import load_recipe
+from nssa_gis.train.recipe import load_recipe, recipe_of_folders
 from nssa_gis.train.validation import detect_sources
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
@@ -121,6 +121,20 @@ def test_a_detection_on_others_is_false_in_validation(visdrone, monkeypatch):
     assert len(both) == 2
     curve = precision_recall([both[0][1]], [both[0][0].take(~excused(*both[0]))])
     assert curve.precision.tolist() == [1, 0.5], "the one on the region counts neither way"
+
+
+def test_an_image_is_judged_by_the_classes_that_it_labels_in_full(coco_folder, monkeypatch):
+    table = json.loads((coco_folder / "instances.json").read_text())
+    for image, missing in zip(table["images"], (["tree"], ["car", "tree"], ["car"], []), strict=True):
+        image["not_exhaustive"] = missing
+    (coco_folder / "instances.json").write_text(json.dumps(table))
+    everywhere = Detections.from_columns([[0, 0, 9, 9], [0, 0, 9, 9]], [0.9, 0.8], np.array([0, 1]))
+    monkeypatch.setattr("nssa_gis.train.validation.detections_of", lambda *_: everywhere)
+    recipe = recipe_of_folders([coco_folder], ["car", "tree"], 0.25, ["a", "b"], "toy")
+    ((_, pairs),) = detect_sources(torch.nn.Conv2d(3, 1, 1), load_split(recipe, "val"), 0.25).items()
+    assert len(pairs) == 3, "one labels neither class in full"
+    assert [excused(*pair).tolist() for pair in pairs] == [[False, True], [True, False], [False, False]]
+    assert len(pairs[0][1].boxes) > 0 and len(pairs[1][1].boxes) == 0
 
 
 @pytest.mark.skipif(not (SHARED / "visdrone_sample").is_dir(), reason="the labelled images are not here")

@@ -29,7 +29,7 @@ def test_classes_are_found_by_name_and_the_others_start_anew(tmp_path):
     torch.manual_seed(6)
     model = Detector(named_config("nssa-n", 3))
     fresh = [w.clone() for w in last_layers(model)]
-    assert take_weights(model, ("car", "plane", "boat"), earlier) == ["plane"]
+    assert take_weights(model, ("car", "plane", "boat"), earlier) == (["plane"], [])
     for (stride, head), before in zip(model.heads.items(), fresh, strict=True):
         key = f"heads.{stride}.classify.{len(head.classify) - 1}.weight"
         new = head.classify[-1].weight
@@ -46,7 +46,7 @@ def test_a_head_at_a_further_stride_starts_anew(tmp_path):
     torch.manual_seed(6)
     model = Detector(replace(named_config("nssa-n", 2), head_strides=(4, 8, 16)))
     fresh = {k: v.clone() for k, v in model.state_dict().items()}
-    assert take_weights(model, ("car", "ship"), earlier) == ["ship"]
+    assert take_weights(model, ("car", "ship"), earlier) == (["ship"], [16])
     for key, value in model.state_dict().items():
         expected = source.get(key, fresh[key])
         if value.shape == expected.shape:
@@ -57,7 +57,7 @@ def test_a_head_at_a_further_stride_starts_anew(tmp_path):
 def test_a_head_that_the_network_lacks_is_left_out(tmp_path):
     earlier = package(tmp_path / "e.safetensors", ["car"])
     model = Detector(replace(named_config("nssa-n", 1), head_strides=(4,)))
-    assert take_weights(model, ("car",), earlier) == []
+    assert take_weights(model, ("car",), earlier) == ([], [])
     assert torch.equal(model.heads["4"].classify[-1].bias, earlier.load_weights()[_last_bias(model)].float())
 
 
@@ -68,7 +68,7 @@ def _last_bias(model):
 def test_all_classes_known_gives_the_same_network(tmp_path):
     earlier = package(tmp_path / "e.safetensors", ["boat", "car"])
     model = Detector(named_config("nssa-n", 2))
-    assert take_weights(model, ("boat", "car"), earlier) == []
+    assert take_weights(model, ("boat", "car"), earlier) == ([], [])
     for key, value in model.state_dict().items():
         assert torch.equal(value, earlier.load_weights()[key].to(value.dtype))
 
@@ -89,7 +89,7 @@ def test_command_starts_from_a_package_and_says_so_in_the_new_one(coco_folder, t
             torch.testing.assert_close(written.load_weights()[key], value, rtol=1e-3, atol=1e-4, msg=key)
     assert written.info.metrics["training"]["started_from"] == "earlier 3"
     events = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
-    assert events[0] == {"event": "init", "model": "earlier 3", "new_classes": []}
+    assert events[0] == {"event": "init", "model": "earlier 3", "new_classes": [], "new_heads": []}
     (tmp_path / "m.safetensors").unlink()
     earlier.path.unlink()  # the checkpoint knows all
     assert run(coco_folder, tmp_path, "--init", earlier.path, "--steps", 2, "--resume") == 0

@@ -58,6 +58,7 @@ _FIELDS: dict[str, dict[str, Callable[[Any], bool]]] = {
         "gsd_m": _is_measure,
         "mistakes": _is_boxes,
         "exhaustive": _is_names,
+        "not_exhaustive": _is_names,
     },
     "annotations": {"image_id": _is_key, "category_id": _is_key, "bbox": _is_box, "area": _is_measure},
     "categories": {"id": _is_key, "name": _is_text},

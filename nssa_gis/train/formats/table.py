@@ -114,6 +114,8 @@ def completed(table: Table, more: Table) -> Table:
 def _joined(entry: Entry, more: Entry, index: NDArray[np.int64]) -> Entry:
     """Give an entry with what ``more`` adds; ``index`` turns the latter's categories into the former's."""
     complete = set(map(plain_name, more.facts.get("exhaustive") or ()))
+    named = dict.fromkeys((*entry.not_exhaustive, *more.not_exhaustive))
+    missing = tuple(name for name in named if plain_name(name) not in complete)
     return replace(
         entry,
         boxes=np.concatenate((entry.boxes, more.boxes)),
@@ -122,10 +124,8 @@ def _joined(entry: Entry, more: Entry, index: NDArray[np.int64]) -> Entry:
         ignore_categories=np.concatenate((entry.ignore_concerns, index[more.ignore_concerns])),
         mistakes=np.concatenate((entry.mistakes, more.mistakes)),
         gsd=entry.gsd or more.gsd,
-        not_exhaustive=tuple(
-            name for name in (*entry.not_exhaustive, *more.not_exhaustive) if plain_name(name) not in complete
-        ),
-        facts={**entry.facts, **more.facts},
+        not_exhaustive=missing,
+        facts={**entry.facts, **more.facts, "not_exhaustive": list(missing)},
         areas=None,
     )
 
