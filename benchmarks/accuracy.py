@@ -71,7 +71,7 @@ def main() -> None:
     for gsd in sorted({*(float(g) for g in args.gsds.split(",") if g), info.gsd}):
         pairs = detect_sources(model, held_out, gsd, nms_iou=info.nms_iou, limit=limit)
         for source, a in accuracies(pairs, len(info.classes)).items():
-            rows.append({"gsd": gsd, "source": source, **{k: v for k, v in a.__dict__.items() if k != "score_line"}})
+            rows.append({"gsd": gsd, "source": source, **{k: v for k, v in a.__dict__.items() if k != "score_lines"}})
             print(
                 f"{gsd:5.2f} {source:18s} {a.truths:7d} {a.ap50:6.3f} {a.ap:6.3f} {a.precision:6.3f} "
                 f"{a.recall:6.3f} {a.f1:6.3f} {a.threshold:5.2f}"

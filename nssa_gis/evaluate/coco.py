@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nssa_gis.detections import Detections
 from nssa_gis.errors import NssaError
-from nssa_gis.evaluate.calibration import ScoreLine, calibration_error, fit_score_line
+from nssa_gis.evaluate.calibration import ScoreLine, calibration_error
 
 #: F1 given up for a higher threshold.
 _PLATEAU = 0.005
@@ -95,8 +95,8 @@ class Accuracy:
         Number of labelled objects.
     calibration_error : float
         Mean distance between score and precision; NaN without detections.
-    score_line : ScoreLine
-        What would make the scores precisions.
+    score_lines : tuple of ScoreLine
+        What made the scores precisions, per class; empty where they are judged as they are.
     """
 
     ap: float
@@ -108,7 +108,7 @@ class Accuracy:
     threshold: float
     truths: int
     calibration_error: float
-    score_line: ScoreLine
+    score_lines: tuple[ScoreLine, ...] = ()
 
 
 def evaluate_boxes(
@@ -135,7 +135,6 @@ def evaluate_boxes(
         *curve.operating_point(),
         curve.truths,
         calibration_error(curve.scores, curve.hits),
-        fit_score_line(curve.scores, curve.hits),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,6 @@ from nssa_gis.train.trainer import Trainer
 #: of a quarter of the tile costs 1.8 times the pixels, one of half 4 times.
 _TILES, _OVERLAP = {"csp": 640, "resnet": 1280}, 128
 _TILE_PER_OVERLAP, _LARGEST_TILE = 4, 1280
-#: Fewer held-out objects say nothing about what the scores mean.
-_ENOUGH = 200
 #: Without held-out images there is nothing to choose a threshold by.
 _FALLBACK_THRESHOLD = 0.3
 
@@ -38,8 +37,8 @@ def package_of(trainer: Trainer, found: dict[str, Accuracy], version: str, path:
     trainer : Trainer
         After :meth:`Trainer.run`.
     found : dict of str to Accuracy
-        Validation per source and ``all``; the default threshold is that of ``all``, and the scores are made
-        precisions by the line fitted to all held-out images.
+        Validation per source and ``all`` (:func:`nssa_gis.train.validation.validate`): the default threshold is that of
+        ``all``, and its lines make the scores precisions.
     version : str
         Version of the model.
     path : Path
@@ -49,8 +48,8 @@ def package_of(trainer: Trainer, found: dict[str, Accuracy], version: str, path:
     longest = longest_side(trainer.train_images, recipe.gsd) or ModelInfo.max_object
     tile, overlap = tiling(longest, trainer.model.config.trunk)
     overall = found.get("all")
-    line = overall.score_line if overall and overall.truths >= _ENOUGH else ScoreLine()
-    threshold = float(line(overall.threshold)) if overall and overall.f1 > 0 else _FALLBACK_THRESHOLD
+    lines = (overall.score_lines if overall else ()) or (ScoreLine(),) * len(recipe.classes)
+    threshold = overall.threshold if overall and overall.f1 > 0 else _FALLBACK_THRESHOLD
     info = ModelInfo(
         name=recipe.name,
         version=version,
@@ -65,24 +64,29 @@ def package_of(trainer: Trainer, found: dict[str, Accuracy], version: str, path:
         licence=recipe.licence,
         training_data=_sources(recipe),
         metrics={
-            "val": {name: _figures(a, line) for name, a in found.items()},
+            "val": {name: _figures(a) for name, a in found.items()},
             "training": _history(trainer),
-            "calibration": {"slope": round(line.slope, 4), "offset": round(line.offset, 4)},
+            "calibration": {
+                name: {"slope": round(line.slope, 4), "offset": round(line.offset, 4)}
+                for name, line in zip(recipe.classes, lines, strict=True)
+            },
         },
         created=date.today().isoformat(),
     )
-    save_package(path, calibrated(trainer.average.model, line), info)
+    save_package(path, calibrated(trainer.average.model, lines), info)
     return info
 
 
 @torch.no_grad()
-def calibrated(model: Detector, line: ScoreLine) -> dict[str, Tensor]:
-    """Weights of a model with the line through its logits put into the last layer: it costs nothing at run time."""
+def calibrated(model: Detector, lines: Sequence[ScoreLine]) -> dict[str, Tensor]:
+    """Weights of a model with the lines through its classes' logits put into the last layer: free at run time."""
     state = dict(model.state_dict())
+    slope, offset = torch.tensor([(line.slope, line.offset) for line in lines]).T
     for stride, head in model.heads.items():
         last = f"heads.{stride}.classify.{len(head.classify) - 1}"  # type: ignore[arg-type]
-        state[f"{last}.weight"] = state[f"{last}.weight"] * line.slope
-        state[f"{last}.bias"] = state[f"{last}.bias"] * line.slope + line.offset
+        weight, bias = state[f"{last}.weight"], state[f"{last}.bias"]
+        state[f"{last}.weight"] = weight * slope.to(weight.device)[:, None, None, None]
+        state[f"{last}.bias"] = bias * slope.to(bias.device) + offset.to(bias.device)
     return state
 
 
@@ -114,8 +118,7 @@ def _sources(recipe: Recipe) -> str:
     return "; ".join(told)
 
 
-def _figures(accuracy: Accuracy, line: ScoreLine) -> dict[str, Any]:
-    values = {k: getattr(accuracy, k) for k in ("ap", "ap50", "ap75", "precision", "recall", "f1")}
-    values["threshold"] = float(line(accuracy.threshold))
+def _figures(accuracy: Accuracy) -> dict[str, Any]:
+    values = {k: getattr(accuracy, k) for k in ("ap", "ap50", "ap75", "precision", "recall", "f1", "threshold")}
     rounded = {k: None if math.isnan(v) else round(v, 4) for k, v in values.items()}
     return {**rounded, "truths": accuracy.truths}

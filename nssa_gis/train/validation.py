@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from nssa_gis.detections import Detections
+from nssa_gis.evaluate.calibration import ScoreLine, fit_score_line
 from nssa_gis.evaluate.coco import (
     Accuracy,
     Curve,
@@ -26,6 +27,8 @@ from nssa_gis.train.datasets import LabelledImage
 
 #: Low enough for the whole precision-recall curve, also of calibrated scores, whose tail is thin.
 _SCORE_FLOOR = 0.001
+#: Fewer held-out objects, of all classes and of one, say nothing about what its scores mean.
+_ENOUGH, _ENOUGH_OF_CLASS = 200, 50
 
 
 def detect_image(
@@ -122,8 +125,50 @@ def validate(
     autocast: torch.dtype | None = None,
     limit: int | None = None,
 ) -> dict[str, Accuracy]:
-    """Accuracy of a model on held-out images: :func:`detect_sources`, then :func:`accuracies`."""
-    return accuracies(detect_sources(model, sources, gsd, autocast, limit=limit), model.config.classes)
+    """Accuracy of a model on held-out images, its scores made precisions: thresholds are of such scores.
+
+    :func:`detect_sources`, :func:`calibrated`, then :func:`accuracies`; ``all`` has the lines.
+    """
+    pairs, lines = calibrated(detect_sources(model, sources, gsd, autocast, limit=limit), model.config.classes)
+    found = accuracies(pairs, model.config.classes)
+    if found:
+        found["all"] = replace(found["all"], score_lines=lines)
+    return found
+
+
+def calibrated(pairs: dict[str, list[Pair]], classes: int) -> tuple[dict[str, list[Pair]], tuple[ScoreLine, ...]]:
+    """Make the scores of every class precisions: one threshold then asks the same of all.
+
+    Parameters
+    ----------
+    pairs : dict of str to list of (Detections, ImageTruth)
+        By source.
+    classes : int
+        K, number of classes.
+
+    Returns
+    -------
+    pairs : dict of str to list of (Detections, ImageTruth)
+        With the new scores.
+    lines : tuple of ScoreLine
+        K of them, fitted to all images together. A class with few objects gets the line of all classes; with few
+        objects in all the scores stay.
+    """
+    every = [pair for found in pairs.values() for pair in found]
+    truths = [t for _, t in every]
+    kept = without_excused(truths, [d for d, _ in every])
+    whole = precision_recall(truths, kept)
+    if whole.truths < _ENOUGH:
+        return pairs, (ScoreLine(),) * classes
+    of_class = [precision_recall(truths, kept, label) for label in range(classes)]
+    fitted = [curve if curve.truths >= _ENOUGH_OF_CLASS else whole for curve in of_class]
+    lines = tuple(fit_score_line(curve.scores, curve.hits) for curve in fitted)
+    return {name: [(_rescored(d, lines), t) for d, t in found] for name, found in pairs.items()}, lines
+
+
+def _rescored(found: Detections, lines: Sequence[ScoreLine]) -> Detections:
+    slope, offset = np.array([(line.slope, line.offset) for line in lines])[found.labels].T
+    return Detections.from_columns(found.boxes, ScoreLine(slope, offset)(found.scores), found.labels)
 
 
 def _score(pairs: list[Pair], classes: int) -> Accuracy:

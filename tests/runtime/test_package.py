@@ -119,6 +119,13 @@ def test_built_in_packages_are_small_and_say_what_they_are():
         assert "__metadata__" in read_header(path)
 
 
+def test_the_built_in_models_are_those_that_help_names():
+    (text,) = (row["help"] for row in describe_options() if row["name"] == "model")
+    assert set(re.findall(r"aerial-[a-z0-9]+", text)) == set(built_in_models())
+    assert load_package("aerial-4").info.classes == ("vehicle", "airplane", "ship", "storage-tank")
+    assert load_package().info.classes == ("vehicle",)
+
+
 def described(path, package, **changes):
     """The same weights under another description."""
     header = read_header(package)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -21,12 +23,13 @@ def test_the_line_through_the_logits_is_in_the_weights():
     x = torch.rand(1, 3, 64, 64)
     before = model(x)
     same = {k: v.clone() for k, v in model.state_dict().items()}
-    model.load_state_dict(calibrated(model, ScoreLine(1.6, -0.4)))
+    model.load_state_dict(calibrated(model, [ScoreLine(1.6, -0.4), ScoreLine(0.7, 0.2)]))
     after = model(x)
-    torch.testing.assert_close(after.logits, 1.6 * before.logits - 0.4, rtol=1e-4, atol=1e-4)
+    wanted = before.logits * torch.tensor([1.6, 0.7]) + torch.tensor([-0.4, 0.2])
+    torch.testing.assert_close(after.logits, wanted, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(after.distances, before.distances)
     model.load_state_dict(same)
-    assert calibrated(model, ScoreLine())["heads.4.classify.1.bias"].tolist() == pytest.approx(
+    assert calibrated(model, [ScoreLine()] * 2)["heads.4.classify.1.bias"].tolist() == pytest.approx(
         same["heads.4.classify.1.bias"].tolist()
     )
 
@@ -34,7 +37,7 @@ def test_the_line_through_the_logits_is_in_the_weights():
 def accuracy(truths, threshold=0.4, line=None):
     figures = {k: 0.5 for k in ("ap", "ap50", "ap75", "precision", "recall", "f1")}
     return Accuracy(
-        **figures, threshold=threshold, truths=truths, calibration_error=0.1, score_line=line or ScoreLine(1.5, 0.7)
+        **figures, threshold=threshold, truths=truths, calibration_error=0.1, score_lines=(line or ScoreLine(1.5, 0.7),)
     )
 
 
@@ -49,9 +52,9 @@ def trained(coco_folder, tmp_path):
 def test_scores_and_threshold_of_a_package_are_calibrated_together(trained, tmp_path):
     line = ScoreLine(1.5, 0.7)
     info = package_of(trained, {"toy": accuracy(300), "all": accuracy(300)}, "3", tmp_path / "m.safetensors")
-    assert info.score_threshold == pytest.approx(float(line(0.4)), abs=0.005)
-    assert info.metrics["val"]["toy"]["threshold"] == pytest.approx(float(line(0.4)), abs=1e-4)
-    assert info.metrics["calibration"] == {"slope": 1.5, "offset": 0.7}
+    assert info.score_threshold == 0.4
+    assert info.metrics["val"]["toy"]["threshold"] == 0.4
+    assert info.metrics["calibration"] == {"vehicle": {"slope": 1.5, "offset": 0.7}}
     assert (info.version, info.tile, info.overlap) == ("3", 640, 128)
     package, x = load_package(tmp_path / "m.safetensors"), torch.rand(1, 3, 64, 64)
     with torch.no_grad():
@@ -62,7 +65,8 @@ def test_scores_and_threshold_of_a_package_are_calibrated_together(trained, tmp_
 @pytest.mark.parametrize(
     ("longest", "trunk", "expected"),
     [
-        (80.7, "csp", (640, 128)),
+        (20.0, "csp", (640, 128)),
+        (127.9, "csp", (640, 128)),
         (128.0, "csp", (768, 192)),
         (230.0, "csp", (1024, 256)),
         (700.0, "csp", (1280, 704)),
@@ -74,8 +78,8 @@ def test_the_tile_grows_with_the_objects(longest, trunk, expected):
     assert tiling(longest, trunk) == expected
 
 
-def test_few_objects_calibrate_nothing(trained, tmp_path):
-    info = package_of(trained, {"all": accuracy(199)}, "1", tmp_path / "m.safetensors")
-    assert (info.score_threshold, info.metrics["calibration"]["slope"]) == (0.4, 1.0)
+def test_a_package_without_calibration(trained, tmp_path):
+    info = package_of(trained, {"all": replace(accuracy(199), score_lines=())}, "1", tmp_path / "m.safetensors")
+    assert (info.score_threshold, info.metrics["calibration"]["vehicle"]["slope"]) == (0.4, 1.0)
     hopeless = package_of(trained, {"all": accuracy(300, 1e-4, ScoreLine())}, "1", tmp_path / "n.safetensors")
     assert hopeless.score_threshold == 0.01

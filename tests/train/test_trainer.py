@@ -17,7 +17,6 @@ from nssa_gis.train.checkpoint import load_checkpoint, save_checkpoint
 from nssa_gis.train.ema import MovingAverage
 from nssa_gis.train.log import read_log
 from nssa_gis.train.optimisation import autocast_type, learning_rate, parameter_groups
-from nssa_gis.train.packaging import _overlap
 from nssa_gis.train.recipe import recipe_of_folders
 from nssa_gis.train.trainer import Trainer, TrainOptions
 
@@ -135,11 +134,6 @@ def test_data_is_reported_and_nothing_held_out_is_warned_of(coco_folder, tmp_pat
     one.recipe = recipe_of_folders([coco_folder], ["vehicle=car"], 0.25, [], "toy")
     one.run()
     assert events[1]["event"] == "warning"
-
-
-@pytest.mark.parametrize(("longest", "overlap"), [(20, 128), (127, 128), (128, 192), (200, 256), (900, 576)])
-def test_overlap_exceeds_the_longest_object(longest, overlap):
-    assert _overlap(longest, 640) == overlap
 
 
 def test_a_resume_on_another_schedule_is_told(coco_folder, tmp_path):

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from nssa_gis.detections import Detections
-from nssa_gis.evaluate.coco import ImageTruth
-from nssa_gis.train.validation import accuracies
+from nssa_gis.evaluate.calibration import ScoreLine, fit_score_line
+from nssa_gis.evaluate.coco import ImageTruth, precision_recall
+from nssa_gis.train.validation import accuracies, calibrated
 
 
 def pair(count, scores, hits):
@@ -28,3 +29,32 @@ def test_all_together_stand_at_the_threshold_that_suits_the_sources():
     assert everything.recall == 1
     assert everything.f1 == pytest.approx(2 * 204 / (405 + 204))
     assert accuracies({}, 1) == {}
+
+
+def scored(count, scores, share, label, seed):
+    """An image of ``count`` objects of a class, whose detections are right with the given shares."""
+    rng = np.random.default_rng(seed)
+    picked = rng.choice(len(scores), count)
+    hits = rng.random(count) < np.array(share)[picked]
+    found, truth = pair(count, np.array(scores)[picked], hits)
+    found = Detections.from_columns(found.boxes, found.scores, label)
+    return found, ImageTruth(truth.boxes, np.full(count, label), truth.ignore)
+
+
+def test_scores_of_every_class_become_precisions():
+    timid = [scored(400, [0.2, 0.4], [0.5, 0.9], 0, k) for k in range(5)]
+    bold = [scored(400, [0.6, 0.9], [0.1, 0.5], 1, k) for k in range(5)]
+    rare = [scored(30, [0.3], [0.9], 2, 9)]
+    pairs, lines = calibrated({"a": timid + bold, "b": rare}, 3)
+    assert [set(np.round(d.scores, 1).tolist()) for d, _ in (pairs["a"][0], pairs["a"][5])] == [
+        {np.float32(0.5).item(), np.float32(0.9).round(1).item()},
+        {np.float32(0.1).round(1).item(), np.float32(0.5).item()},
+    ]
+    assert lines[0] != lines[1]
+    # too few to say: the line of all
+    every = [*timid, *bold, *rare]
+    whole = precision_recall([t for _, t in every], [d for d, _ in every])
+    assert lines[2] == fit_score_line(whole.scores, whole.hits)
+    few = {"a": [scored(199, [0.2, 0.4], [0.5, 0.9], 0, 1)]}
+    same, none = calibrated(few, 3)
+    assert none == (ScoreLine(),) * 3 and same is few
