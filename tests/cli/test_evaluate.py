@@ -1,9 +1,11 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+SHARED = Path(__file__).parents[3] / "shared" / "data"
 SAMPLE_CLASSES = ["--classes", "vehicle=car"]
 
 
@@ -75,3 +77,30 @@ def test_help_says_which_point_is_shown(cli):
     done = cli("evaluate", "--help")
     assert done.returncode == 0
     assert "best_f1" in done.stdout and "half a point (0.005) of the best" in " ".join(done.stdout.split())
+
+
+@pytest.mark.skipif(not (SHARED / "airbus_aircraft").is_dir(), reason="the labelled imagery (../shared/data) is not here")
+def test_the_second_model_finds_airplanes_and_ignores_cars_that_nobody_labelled(cli, tmp_path):
+    """A quarter of a held-out airport through the command, tiles and all."""
+    source = SHARED / "airbus_aircraft"
+    table = json.loads((source / "instances.json").read_text())
+    image = next(i for i in table["images"] if i["scene"] == "g5")
+    (tmp_path / "data" / "images").mkdir(parents=True)
+    with Image.open(source / "images" / image["file_name"]) as opened:
+        opened.crop((0, 0, 1280, 1280)).save(tmp_path / "data" / "images" / "a.png")
+    whole = [a for a in table["annotations"] if a["image_id"] == image["id"]]
+    whole = [a for a in whole if a["bbox"][0] + a["bbox"][2] <= 1280 and a["bbox"][1] + a["bbox"][3] <= 1280]
+    assert len(whole) > 5
+    facts = {"id": image["id"], "file_name": "a.png", "gsd_m": image["gsd_m"], "not_exhaustive": ["vehicle"]}
+    names = [*table["categories"], {"id": 99, "name": "vehicle"}]
+    (tmp_path / "data" / "instances.json").write_text(
+        json.dumps({"images": [facts], "annotations": whole, "categories": names})
+    )
+    done = cli("evaluate", "aerial-4", tmp_path / "data", "--json", tmp_path / "e.json", "--progress", "none")
+    assert done.returncode == 0, done.stderr
+    (score,) = json.loads((tmp_path / "e.json").read_text())["protocols"]
+    of_class = {row["name"]: row for row in score["classes"]}
+    assert of_class["vehicle"]["truths"] == 0
+    assert of_class["airplane"]["truths"] == len(whole)
+    assert of_class["airplane"]["ap50"] > 0.7
+    assert score["precision"] > 0.8

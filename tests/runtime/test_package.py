@@ -1,5 +1,6 @@
 import json
 import pickle
+import re
 import struct
 
 import pytest
@@ -8,6 +9,7 @@ import torch
 from nssa_gis.errors import NssaError
 from nssa_gis.model.config import named_config
 from nssa_gis.model.detector import Detector
+from nssa_gis.options import options_table
 from nssa_gis.runtime.package import ModelInfo, built_in_models, load_package, read_header, save_package
 from nssa_gis.runtime.torch_backend import build_detector
 
@@ -120,7 +122,7 @@ def test_built_in_packages_are_small_and_say_what_they_are():
 
 
 def test_the_built_in_models_are_those_that_help_names():
-    (text,) = (row["help"] for row in describe_options() if row["name"] == "model")
+    (text,) = (row["help"] for row in options_table() if row["name"] == "model")
     assert set(re.findall(r"aerial-[a-z0-9]+", text)) == set(built_in_models())
     assert load_package("aerial-4").info.classes == ("vehicle", "airplane", "ship", "storage-tank")
     assert load_package().info.classes == ("vehicle",)
