@@ -189,7 +189,10 @@ def recall_by_size(pairs: Sequence[Pair], threshold: float) -> dict[str, str]:
 
 
 def calibration(sources: dict[str, list[Pair]]) -> dict[str, object]:
-    """How far scores are from precisions: as they are, and by a line fitted on the other sources only."""
+    """How far scores are from precisions: as they are, and by a line on top that is fitted on the other sources only.
+
+    The package's lines may have seen the source: with several classes the second figure is no test on an unseen one.
+    """
     of_source = curves(sources)
     every = of_source.pop("all")
     score, precision, count = reliability(every.scores, every.hits)

@@ -96,7 +96,7 @@ class Accuracy:
     calibration_error : float
         Mean distance between score and precision; NaN without detections.
     score_lines : tuple of ScoreLine
-        What made the scores precisions, per class; empty where they are judged as they are.
+        What made the scores precisions, per class; empty where nothing was fitted.
     """
 
     ap: float

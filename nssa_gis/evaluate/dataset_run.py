@@ -22,7 +22,7 @@ from nssa_gis.train.formats.table import Entry, Table, image_size, plain_name
 
 #: Images up to this side go through the network whole, larger ones in tiles of this size.
 _TILE = 1536
-#: Low enough for the whole precision-recall curve.
+#: Low enough for the precision-recall curve but for the last of its tail.
 _FLOOR = 0.01
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from nssa_gis.model.detector import Detector, Predictions
 
-#: Candidates per tile and class that enter NMS; above this a tile is noise.
+#: Candidates per tile, of all classes together, that enter NMS; above this a tile is noise.
 _MAX_CANDIDATES = 6000
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -44,7 +45,7 @@ def load_batches(
         batch_sampler=numbers,  # type: ignore[arg-type]
         num_workers=workers,
         collate_fn=_collate,
-        worker_init_fn=_ignore_signals,
+        worker_init_fn=_keep_quiet,
         prefetch_factor=4 if workers else None,
     )
     for pixels, labels in loader:
@@ -52,10 +53,15 @@ def load_batches(
         yield images, [Truth(*(t.to(device) for t in truth)) for truth in labels]
 
 
-def _ignore_signals(worker: int) -> None:
-    """Leave Ctrl-C and SIGTERM, which a terminal sends to the whole group, to the parent; it ends the workers."""
+def _keep_quiet(worker: int) -> None:
+    """Leave Ctrl-C and SIGTERM, which a terminal sends to the whole group, to the parent; it ends the workers.
+
+    It may do so while a thread of theirs hands over a batch, which would then print a traceback. What goes wrong in
+    making a crop is raised in the parent.
+    """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
+    sys.excepthook = lambda *_: None
 
 
 def _collate(items: list[tuple[np.ndarray, Labels]]) -> tuple[torch.Tensor, list[tuple[torch.Tensor, ...]]]:

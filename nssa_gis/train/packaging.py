@@ -21,7 +21,7 @@ from nssa_gis.train.recipe import Recipe
 from nssa_gis.train.trainer import Trainer
 
 #: Least tile by trunk (the published lineage works on 800 to 1333 px), and the least overlap. The overlap goes in steps
-#: and exceeds the longest object as far as the tile lets it; the tile grows with the overlap up to a limit: an overlap
+#: and exceeds nearly all objects as far as the tile lets it; the tile grows with the overlap up to a limit: an overlap
 #: of a quarter of the tile costs 1.8 times the pixels, one of half 4 times.
 _TILES, _OVERLAP = {"csp": 640, "resnet": 1280}, 128
 _TILE_PER_OVERLAP, _LARGEST_TILE = 4, 1280
@@ -101,7 +101,7 @@ def tiling(longest: float, trunk: str) -> tuple[int, int]:
     Parameters
     ----------
     longest : float
-        Longest side of its objects, pixels.
+        Side that hardly any of its objects exceeds (:func:`nssa_gis.train.datasets.longest_side`), pixels.
     trunk : {"csp", "resnet"}
         As in :class:`nssa_gis.model.config.DetectorConfig`.
     """

@@ -79,7 +79,9 @@ def test_help_says_which_point_is_shown(cli):
     assert "best_f1" in done.stdout and "half a point (0.005) of the best" in " ".join(done.stdout.split())
 
 
-@pytest.mark.skipif(not (SHARED / "airbus_aircraft").is_dir(), reason="the labelled imagery (../shared/data) is not here")
+@pytest.mark.skipif(
+    not (SHARED / "airbus_aircraft").is_dir(), reason="the labelled imagery (../shared/data) is not here"
+)
 def test_the_second_model_finds_airplanes_and_ignores_cars_that_nobody_labelled(cli, tmp_path):
     """A quarter of a held-out airport through the command, tiles and all."""
     source = SHARED / "airbus_aircraft"

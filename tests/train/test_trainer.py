@@ -296,6 +296,14 @@ def test_interrupted_training_keeps_a_checkpoint(coco_folder, tmp_path):
     assert logged[-1]["step"] == step
 
 
+def test_a_worker_that_is_ended_prints_no_traceback():
+    """Its thread that hands over batches tells of a broken pipe through the hook."""
+    script = "import sys\nfrom nssa_gis.train.loading import _keep_quiet\n_keep_quiet(0)\n"
+    script += "sys.excepthook(OSError, OSError(), None)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+
+
 def cli(*args):
     from nssa_gis_cli.main import main
 
