@@ -23,13 +23,13 @@ import numpy as np
 import torch
 
 from benchmarks.compare import report
-from nssa_gis.detections import Detections
+from nssa_gis.boxes.columns import Detections
 from nssa_gis.evaluate.coco import ImageTruth, average_precisions, without_excused
 from nssa_gis.evaluate.protocols import AITOD_AREAS
 from nssa_gis.model.config import SIZES, DetectorConfig
 from nssa_gis.model.detector import Detector
+from nssa_gis.runtime.backends.torch import cpu_has_bf16
 from nssa_gis.runtime.folding import fold_batch_norm
-from nssa_gis.runtime.torch_backend import cpu_has_bf16
 from nssa_gis.train.checkpoint import load_checkpoint
 from nssa_gis.train.datasets import load_split
 from nssa_gis.train.recipe import Recipe, load_recipe

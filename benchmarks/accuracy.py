@@ -20,11 +20,11 @@ from PIL import Image
 import nssa_gis.train
 from nssa_gis.evaluate.calibration import ScoreLine, calibration_error, fit_score_line, reliability
 from nssa_gis.evaluate.coco import average_precisions, excused, iou_matrix, precision_recall, without_excused
+from nssa_gis.labels.registry import read_table
 from nssa_gis.model.detector import Detector
+from nssa_gis.runtime.backends.torch import build_detector
 from nssa_gis.runtime.package import DEFAULT_MODEL, load_package
-from nssa_gis.runtime.torch_backend import build_detector
 from nssa_gis.train.datasets import LabelledImage, load_split
-from nssa_gis.train.formats.registry import read_table
 from nssa_gis.train.recipe import Recipe, Source, load_recipe
 from nssa_gis.train.validation import Pair, accuracies, curves, detect_image, detect_sources
 

@@ -36,8 +36,8 @@ from benchmarks.engine import (
     write_json,
 )
 from benchmarks.rivals import peak_rss_mb
-from nssa_gis.options import DetectOptions
-from nssa_gis.pipeline import detect_scene
+from nssa_gis.detect.options import DetectOptions
+from nssa_gis.detect.run import detect_scene
 
 _BLOCK = 512
 _SMALL, _LARGE = 18_432, 131_072

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import rivals
-from nssa_gis.detections import Detections
+from nssa_gis.boxes.columns import Detections
 
 _SCRIPT = Path(rivals.__file__)
 

@@ -31,11 +31,11 @@ from benchmarks.engine import (
     same_boxes,
     write_json,
 )
+from nssa_gis.analysis.layers import agreement
+from nssa_gis.detect.options import parse_options
+from nssa_gis.detect.run import detect_scene
 from nssa_gis.errors import NssaError
-from nssa_gis.evaluate.layers import agreement
-from nssa_gis.options import parse_options
-from nssa_gis.pipeline import detect_scene
-from nssa_gis.runtime.backend import Backend, create_backend
+from nssa_gis.runtime.backends.protocol import Backend, create_backend
 from nssa_gis.runtime.package import ModelPackage, load_package
 
 _SCENE = ROOT / "sample_data" / "town.tif"

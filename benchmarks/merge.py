@@ -21,7 +21,7 @@ import numpy as np
 from benchmarks import rivals
 from benchmarks.compare import ONE_THREAD, columns, parser, report, run_rival
 from benchmarks.worlds import Detector, Objects, detect
-from nssa_gis.detections import Detections
+from nssa_gis.boxes.columns import Detections
 from nssa_gis.geo.grid import TileGrid
 from nssa_gis.seams import SeamMerger, merge_detections
 

@@ -20,12 +20,12 @@ from PIL import Image
 
 import nssa_gis.train
 from benchmarks.engine import parser, print_rows, write_json
-from nssa_gis.detections import Detections
+from nssa_gis.boxes.columns import Detections
+from nssa_gis.detect.plan import CANDIDATE_SHARE
 from nssa_gis.errors import NssaError
 from nssa_gis.evaluate.coco import ImageTruth, evaluate_boxes, excused, match
 from nssa_gis.geo.grid import TileGrid
-from nssa_gis.plan import CANDIDATE_SHARE
-from nssa_gis.runtime.backend import Backend, create_backend
+from nssa_gis.runtime.backends.protocol import Backend, create_backend
 from nssa_gis.runtime.package import DEFAULT_MODEL, ModelPackage, load_package
 from nssa_gis.seams import METHODS, merge_detections
 from nssa_gis.train.datasets import LabelledImage, load_split

@@ -15,9 +15,9 @@ import time
 from itertools import combinations
 from pathlib import Path
 
-from nssa_gis.evaluate.layers import agreement, score_layer
-from nssa_gis.options import DetectOptions
-from nssa_gis.pipeline import DetectResult, detect_scene
+from nssa_gis.analysis.layers import agreement, score_layer
+from nssa_gis.detect.options import DetectOptions
+from nssa_gis.detect.run import DetectResult, detect_scene
 
 SAMPLE = Path(__file__).parents[1] / "sample_data"
 TILES = (384, 640, 1024)

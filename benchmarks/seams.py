@@ -18,10 +18,10 @@ import numpy as np
 from benchmarks import rivals
 from benchmarks.compare import columns, parser, report, run_rival
 from benchmarks.worlds import WORLDS, World, build
-from nssa_gis.detections import Detections
+from nssa_gis.boxes.columns import Detections
+from nssa_gis.boxes.nms import overlapping_pairs, pair_iou
 from nssa_gis.seams import METHODS, merge_detections
 from nssa_gis.seams.pairs import one_to_one
-from nssa_gis.suppression import overlapping_pairs, pair_iou
 
 _HEADER = ("world", "method", "missed_pct", "spurious_pct", "box_err_px", "wrong_class_pct", "seconds")
 

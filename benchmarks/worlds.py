@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nssa_gis.detections import Detections
+from nssa_gis.boxes.columns import Detections
+from nssa_gis.boxes.nms import expand_ranges
 from nssa_gis.geo.grid import TileGrid
-from nssa_gis.suppression import expand_ranges
 
 Floats = NDArray[np.float64]
 Rng = np.random.Generator

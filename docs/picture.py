@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from nssa_gis.vector.preview import draw_preview
+from nssa_gis.pictures.preview import draw_preview
 
 ROOT = Path(__file__).parents[1]
 

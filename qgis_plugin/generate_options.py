@@ -1,12 +1,12 @@
 """Write the table of engine options that the plugin makes its parameters from.
 
-``python qgis_plugin/generate_options.py`` after a change of ``nssa_gis/options.py``.
+``python qgis_plugin/generate_options.py`` after a change of ``nssa_gis/detect/options.py``.
 """
 
 import json
 from pathlib import Path
 
-from nssa_gis.options import options_table
+from nssa_gis.detect.options import options_table
 
 TARGET = Path(__file__).parent / "nssa_gis_qgis" / "options.json"
 

@@ -12,10 +12,10 @@ from typing import get_type_hints
 import numpy as np
 import rasterio
 
-from nssa_gis.detections import Detections
+from nssa_gis.boxes.columns import Detections
+from nssa_gis.detect.journal import Journal
 from nssa_gis.errors import NssaError
 from nssa_gis.geo.grid import TileGrid
-from nssa_gis.jobs.journal import Journal
 from nssa_gis.raster.radiometry import choose_bands, scaling_for
 from nssa_gis.raster.reader import TileReader
 from nssa_gis.raster.scene import open_scene
@@ -154,7 +154,7 @@ def probe_scene(path: Path) -> None:
 
 def probe_package(path: Path) -> None:
     """Load a package and build its network; what is let through has the types that it declares."""
-    from nssa_gis.runtime.torch_backend import build_detector
+    from nssa_gis.runtime.backends.torch import build_detector
 
     try:
         package = load_package(path)

@@ -10,7 +10,7 @@ import rasterio
 from rasterio.features import shapes
 from rasterio.transform import Affine
 
-from nssa_gis.detections import Detections
+from nssa_gis.boxes.columns import Detections
 from nssa_gis.runtime.package import ModelInfo, ModelPackage
 
 GSD = 0.25

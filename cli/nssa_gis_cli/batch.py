@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nssa_gis.masking import masked
+from nssa_gis.files import masked
 from nssa_gis_cli.console import Interrupted, progress
 from nssa_gis_cli.options import DetectCommand, debug_option, detect_options, given, progress_option
 
 if TYPE_CHECKING:
-    from nssa_gis.jobs.batch import BatchResult
+    from nssa_gis.scenes.batch import BatchResult
 
 
 @click.command(cls=DetectCommand)
@@ -32,7 +32,7 @@ def batch(scenes: tuple[str, ...], folder: str, progress_mode: str, debug: bool,
     nssa-gis batch 'flights/**/*.tif' -o cars/ --of FlatGeobuf
     """
     options = given(values)
-    from nssa_gis.jobs.batch import run_batch
+    from nssa_gis.scenes.batch import run_batch
 
     try:
         with progress(progress_mode) as show:
@@ -45,7 +45,7 @@ def batch(scenes: tuple[str, ...], folder: str, progress_mode: str, debug: bool,
 
 def table(result: BatchResult) -> str:
     """One line a scene and a last one for all, without passwords."""
-    from nssa_gis.inputs import printable
+    from nssa_gis.files import printable
 
     rows = [("scene", "status", "objects", "seconds", "")]
     for outcome in result.outcomes:

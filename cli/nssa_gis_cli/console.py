@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from nssa_gis.masking import masked
+from nssa_gis.files import masked
 
 Event = dict[str, Any]
 Show = Callable[[Event], None]

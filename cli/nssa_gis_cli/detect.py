@@ -36,8 +36,8 @@ def detect(scene: str, output: str, progress_mode: str, debug: bool, **values: A
     nssa-gis detect scene.tif -o cars.gpkg --aoi town.gpkg:centre
     """
     options = given(values)
-    from nssa_gis.jobs.journal import journal_path
-    from nssa_gis.pipeline import detect_scene
+    from nssa_gis.detect.journal import journal_path
+    from nssa_gis.detect.run import detect_scene
 
     try:
         with progress(progress_mode) as show:

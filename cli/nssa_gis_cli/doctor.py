@@ -18,7 +18,7 @@ def doctor(as_json: bool, debug: bool) -> int:
 
     Exit code 1 if something that detect needs is broken.
     """
-    from nssa_gis.diagnosis import diagnose
+    from nssa_gis.detect.diagnosis import diagnose
 
     found = diagnose()
     if as_json:

@@ -129,10 +129,10 @@ def evaluate(
         usable_entries,
     )
     from nssa_gis.evaluate.protocols import score_protocol
-    from nssa_gis.runtime.backend import create_backend
+    from nssa_gis.labels.registry import read_table
+    from nssa_gis.runtime.backends.protocol import create_backend
     from nssa_gis.runtime.package import load_package
     from nssa_gis.runtime.views import with_views
-    from nssa_gis.train.formats.registry import read_table
 
     package = load_package(model)
     table = read_table(dataset, kind, annotations, images)
@@ -181,7 +181,7 @@ def evaluate(
         }
         _write(json_file, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
     if curve:
-        from nssa_gis.evaluate.plots import draw_precision_recall
+        from nssa_gis.pictures.plots import draw_precision_recall
 
         draw_precision_recall(scores[0], curve)
 

@@ -53,7 +53,7 @@ def export(model: str, output: Path, opset: int, input_size: int | None, overwri
         raise NssaError(f"{output}: exists already; give another name or --overwrite")
     if input_size and input_size % PAD_MULTIPLE:
         raise UsageError(f"--input-size {input_size}: must be a multiple of {PAD_MULTIPLE}")
-    from nssa_gis.runtime.onnx_export import export_onnx
+    from nssa_gis.runtime.export import export_onnx
 
     package = load_package(model)
     error = export_onnx(package, output, opset, input_size)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nssa_gis.errors import NssaError, UsageError
-from nssa_gis.masking import masked
+from nssa_gis.files import masked
 from nssa_gis_cli.options import debug_option, json_option
 
 if TYPE_CHECKING:

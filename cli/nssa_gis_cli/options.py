@@ -1,4 +1,4 @@
-"""Options shared by commands; those of a detection run are made from ``nssa_gis.options``."""
+"""Options shared by commands; those of a detection run are made from ``nssa_gis.detect.options``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from nssa_gis.options import DetectOptions, options_table, parse_options
+from nssa_gis.detect.options import DetectOptions, options_table, parse_options
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -26,7 +26,7 @@ def preview(scene: str, layer: str, output: str, size: int, details: int, debug:
     \b
     nssa-gis preview scene.tif cars.gpkg -o cars.png
     """
-    from nssa_gis.vector.preview import draw_preview
+    from nssa_gis.pictures.preview import draw_preview
 
     draw_preview(scene, layer, output, max_side=size, details=details)
     click.echo(output)

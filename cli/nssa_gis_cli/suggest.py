@@ -100,11 +100,11 @@ def suggest(
     wanted = dict(map(_field, only))
     import torch
 
+    from nssa_gis.runtime.backends.torch import build_detector, cpu_has_bf16
     from nssa_gis.runtime.package import load_package
-    from nssa_gis.runtime.torch_backend import build_detector, cpu_has_bf16
     from nssa_gis.train.datasets import load_split
+    from nssa_gis.train.pseudo_labels import Doubt, suggest
     from nssa_gis.train.recipe import Recipe, Source
-    from nssa_gis.train.suggestion import Doubt, suggest
 
     if threads:
         torch.set_num_threads(threads)

@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from nssa_gis.detections import Detections
+from nssa_gis.boxes.columns import Detections
 from nssa_gis.errors import NssaError, UsageError
 from nssa_gis.evaluate.coco import ImageTruth
 from nssa_gis.geo.grid import TileGrid
+from nssa_gis.labels.table import Entry, Table, image_size, plain_name
 from nssa_gis.model.config import PAD_MULTIPLE
-from nssa_gis.runtime.backend import Backend
+from nssa_gis.runtime.backends.protocol import Backend
 from nssa_gis.runtime.package import ModelInfo
 from nssa_gis.seams.merge import merge_detections
-from nssa_gis.train.formats.table import Entry, Table, image_size, plain_name
 
 #: Images up to this side go through the network whole, larger ones in tiles of this size.
 _TILE = 1536

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nssa_gis.detections import Detections
+from nssa_gis.boxes.columns import Detections
 from nssa_gis.evaluate.coco import Curve, ImageTruth, average_precisions, excused, precision_recall
 from nssa_gis.evaluate.visdrone import official_scores
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nssa_gis.detections import Detections
+from nssa_gis.boxes.columns import Detections
 from nssa_gis.evaluate.coco import ImageTruth, iou_matrix
 
 _IOUS = np.linspace(0.5, 0.95, 10)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nssa_gis.detections import CUT_BOTTOM, CUT_LEFT, CUT_RIGHT, CUT_TOP
+from nssa_gis.boxes.columns import CUT_BOTTOM, CUT_LEFT, CUT_RIGHT, CUT_TOP
 from nssa_gis.errors import UsageError
 
 Ints = NDArray[np.int64]

@@ -1,6 +1,5 @@
 """Images: opening, bands and values, reading tiles ahead."""
 
-from nssa_gis.raster.aoi_file import read_area
 from nssa_gis.raster.radiometry import Scaling, choose_bands, scaling_for
 from nssa_gis.raster.reader import TileBatch, TileReader, model_grid_size
 from nssa_gis.raster.scene import Scene, open_scene
@@ -13,6 +12,5 @@ __all__ = [
     "choose_bands",
     "model_grid_size",
     "open_scene",
-    "read_area",
     "scaling_for",
 ]

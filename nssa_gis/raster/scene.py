@@ -20,10 +20,9 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
 
 from nssa_gis.errors import NssaError
+from nssa_gis.files import check_name, masked
 from nssa_gis.geo.frame import Frame
 from nssa_gis.geo.mapping import GroundControlPoint, RationalPolynomials
-from nssa_gis.inputs import check_name
-from nssa_gis.masking import masked
 
 #: What rasterio lets through when GDAL fails.
 READ_ERRORS = (RasterioError, CPLE_BaseError, OSError, UnicodeError)

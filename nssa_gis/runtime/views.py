@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from nssa_gis.consensus import consensus
-from nssa_gis.detections import Detections
+from nssa_gis.boxes.columns import Detections
+from nssa_gis.boxes.consensus import consensus
 from nssa_gis.model.config import PAD_MULTIPLE
-from nssa_gis.runtime.backend import Backend
+from nssa_gis.runtime.backends.protocol import Backend
 
 Augmentation = Literal["none", "flip", "rot", "scale"]
 
@@ -127,7 +127,7 @@ class AugmentedBackend:
         return f"{self.inner.description}, {len(self.views)} views ({self.kind})"
 
     def predict(self, batch: NDArray[np.uint8], score_threshold: float) -> Detections:
-        """Detect in tiles ``(B, C, H, W)``; see :meth:`nssa_gis.runtime.backend.Backend.predict`."""
+        """Detect in tiles ``(B, C, H, W)``; see :meth:`nssa_gis.runtime.backends.protocol.Backend.predict`."""
         size = (batch.shape[2], batch.shape[3])
         parts = []
         for view in self.views:

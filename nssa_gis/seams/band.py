@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nssa_gis.detections import CUT_BOTTOM, CUT_LEFT, CUT_RIGHT, CUT_TOP, Detections
+from nssa_gis.boxes.columns import CUT_BOTTOM, CUT_LEFT, CUT_RIGHT, CUT_TOP, Detections
 from nssa_gis.geo.grid import TileGrid
 
 #: Pixels by which a detector's edge may miss a tile edge. Boxes this close to a window count as reaching it.

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from nssa_gis.detections import Detections
+from nssa_gis.boxes.columns import Detections
+from nssa_gis.boxes.nms import independent_set
 from nssa_gis.geo.grid import TileGrid
 from nssa_gis.seams.band import SIDES, SLACK, Band
 from nssa_gis.seams.pairs import FIRST_SEES_MORE, JOIN, SECOND_SEES_MORE, Edges
-from nssa_gis.suppression import independent_set
 
 # Pieces of a joined object that saw the same true side: within this many pixels it is noise and they are
 # averaged; beyond, the object is slanted and each piece shows its own part of it, so the outermost counts.

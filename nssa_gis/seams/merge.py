@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from nssa_gis.detections import Detections
+from nssa_gis.boxes.columns import Detections
 from nssa_gis.errors import UsageError
 from nssa_gis.geo.grid import TileGrid
 from nssa_gis.seams.band import Band, canonical

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from nssa_gis.detections import Detections
-from nssa_gis.suppression import independent_set, overlapping_pairs
+from nssa_gis.boxes.columns import Detections
+from nssa_gis.boxes.nms import independent_set, overlapping_pairs
 
 
 def merge_by_overlap(found: Detections, method: str, iou: float) -> Detections:

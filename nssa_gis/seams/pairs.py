@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nssa_gis.detections import CUT_BOTTOM, CUT_LEFT, CUT_RIGHT, CUT_TOP
+from nssa_gis.boxes.columns import CUT_BOTTOM, CUT_LEFT, CUT_RIGHT, CUT_TOP
+from nssa_gis.boxes.nms import bounded_ranges, pair_iou
 from nssa_gis.geo.grid import TileGrid
 from nssa_gis.seams.band import SLACK, Band
-from nssa_gis.suppression import bounded_ranges, pair_iou
 
 #: Kinds of edges between two boxes: the same extent seen twice; one sees more of the object; each sees
 #: an end of it.

@@ -18,9 +18,9 @@ from PIL import Image
 
 from nssa_gis.errors import NssaError
 from nssa_gis.evaluate.coco import ImageTruth
-from nssa_gis.train.formats.coco import read_coco
-from nssa_gis.train.formats.registry import read_table
-from nssa_gis.train.formats.table import Entry, Table, completed, image_size, plain_name
+from nssa_gis.labels.coco import read_coco
+from nssa_gis.labels.registry import read_table
+from nssa_gis.labels.table import Entry, Table, completed, image_size, plain_name
 from nssa_gis.train.recipe import Recipe, Source
 
 #: Images finer than this share of the working GSD are reduced when loaded: the rest of the detail would never be seen.

@@ -13,7 +13,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from nssa_gis.errors import UsageError
-from nssa_gis.runtime.torch_backend import choose_device
+from nssa_gis.runtime.backends.torch import choose_device
 
 #: Processes wait this long for one another: the first validates alone now and then.
 _PATIENCE = timedelta(hours=1)

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from nssa_gis.runtime.torch_backend import cpu_has_bf16
+from nssa_gis.runtime.backends.torch import cpu_has_bf16
 
 #: Gradients are clipped to this norm.
 CLIP_NORM = 10.0

@@ -43,9 +43,9 @@ class Source:
         is the width in metres that upright ones do not exceed.
     additions : str or None
         COCO JSON in the source, under a data root or beside the recipe that adds to the source's own labels, image by
-        image: :func:`nssa_gis.train.formats.table.completed`.
+        image: :func:`nssa_gis.labels.table.completed`.
     format, annotations, images : str or None
-        As in :func:`nssa_gis.train.formats.registry.read_table`; annotations may also lie under a data root.
+        As in :func:`nssa_gis.labels.registry.read_table`; annotations may also lie under a data root.
     """
 
     path: Path
@@ -210,7 +210,7 @@ def recipe_of_folders(
     Parameters
     ----------
     folders : sequence of Path
-        In any of the formats that :func:`nssa_gis.train.formats.registry.guess_format` tells by what lies there.
+        In any of the formats that :func:`nssa_gis.labels.registry.guess_format` tells by what lies there.
     classes : sequence of str
         Each ``name`` or ``name=category+category``, or several of them between commas.
     gsd : float

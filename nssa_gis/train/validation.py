@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from nssa_gis.detections import Detections
+from nssa_gis.boxes.columns import Detections
 from nssa_gis.evaluate.calibration import ScoreLine, fit_score_line
 from nssa_gis.evaluate.coco import (
     Accuracy,
@@ -22,7 +22,7 @@ from nssa_gis.evaluate.coco import (
 )
 from nssa_gis.model.config import PAD_MULTIPLE
 from nssa_gis.model.detector import Detector
-from nssa_gis.runtime.postprocess import detections_of
+from nssa_gis.runtime.decoding import detections_of
 from nssa_gis.train.datasets import LabelledImage
 
 #: Low enough for the whole precision-recall curve, also of calibrated scores, whose tail is thin.

@@ -8,8 +8,8 @@ import torch
 
 from nssa_gis.errors import NssaError
 from nssa_gis.model.detector import Detector
+from nssa_gis.runtime.backends.torch import build_detector
 from nssa_gis.runtime.package import ModelPackage
-from nssa_gis.runtime.torch_backend import build_detector
 
 
 @torch.no_grad()

@@ -13,8 +13,8 @@ from nssa_gis_cli import console
 from nssa_gis_cli.main import COMMANDS, main
 from planted import PlantedBackend, make_package, make_scene
 
-from nssa_gis import pipeline
-from nssa_gis.jobs import batch as batch_room
+from nssa_gis.detect import run as pipeline
+from nssa_gis.scenes import batch as batch_room
 
 
 @pytest.fixture
@@ -282,7 +282,7 @@ def test_preview(folder, capsys):
 
 
 def test_doctor(capsys, monkeypatch):
-    from nssa_gis import diagnosis
+    from nssa_gis.detect import diagnosis
 
     monkeypatch.setitem(diagnosis._SECTIONS, "model", lambda: {"default": "planted"})
     assert main(["doctor", "--json"]) == 0

@@ -8,7 +8,7 @@ import pytest
 import rasterio
 from rasterio.windows import Window
 
-from nssa_gis.runtime import torch_backend
+from nssa_gis.runtime.backends import torch as torch_backend
 from nssa_gis.runtime.package import load_package
 
 SCENE = Path(__file__).parents[2] / "sample_data" / "town.tif"

@@ -5,7 +5,7 @@ import pytest
 from nssa_gis_cli.main import main
 from PIL import Image
 
-from nssa_gis.train import suggestion
+from nssa_gis.train import pseudo_labels
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def test_turned_views_are_passed_on(dataset, capsys, monkeypatch, turned):
         seen.append(turned)
         return {"images": [{}], "annotations": [{"iscrowd": 0}, {"iscrowd": 1}], "categories": []}
 
-    monkeypatch.setattr(suggestion, "suggest", record)
+    monkeypatch.setattr(pseudo_labels, "suggest", record)
     output = dataset / "labels.json"
     arguments = ["suggest", "aerial-vehicles", str(dataset), "-o", str(output), "--progress", "none"]
     assert main([*arguments, *(["--turned"] if turned else [])]) == 0

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from nssa_gis.detections import Detections
+from nssa_gis.boxes.columns import Detections
 from nssa_gis.evaluate.coco import (
     Curve,
     ImageTruth,

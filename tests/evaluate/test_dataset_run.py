@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from planted import PlantedBackend, make_package
 
-from nssa_gis.detections import Detections
+from nssa_gis.boxes.columns import Detections
 from nssa_gis.errors import NssaError, UsageError
 from nssa_gis.evaluate.coco import ImageTruth, excused, precision_recall, without_excused
 from nssa_gis.evaluate.dataset_run import (
@@ -21,9 +21,9 @@ from nssa_gis.evaluate.dataset_run import (
     usable_entries,
 )
 from nssa_gis.evaluate.protocols import score_protocol
+from nssa_gis.labels.registry import read_table
+from nssa_gis.labels.table import Entry, Table
 from nssa_gis.model.config import PAD_MULTIPLE
-from nssa_gis.train.formats.registry import read_table
-from nssa_gis.train.formats.table import Entry, Table
 
 #: Off the even places, so that a box scaled about anything but the corner would show.
 BOXES = np.array([[10, 20, 40, 32], [61, 15, 73, 47]])

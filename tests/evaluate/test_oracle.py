@@ -10,11 +10,11 @@ import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from nssa_gis.detections import Detections
+from nssa_gis.boxes.columns import Detections
 from nssa_gis.evaluate.coco import average_precisions, excused
 from nssa_gis.evaluate.dataset_run import class_table, truth_of
 from nssa_gis.evaluate.protocols import PROTOCOLS, score_protocol
-from nssa_gis.train.formats.registry import read_table
+from nssa_gis.labels.registry import read_table
 
 NAMES = ["a", "b", "c"]
 

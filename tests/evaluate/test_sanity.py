@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from nssa_gis.detections import Detections
+from nssa_gis.boxes.columns import Detections
 from nssa_gis.evaluate.coco import ImageTruth
 from nssa_gis.evaluate.protocols import PROTOCOLS, score_protocol
 from nssa_gis.evaluate.visdrone import _in_union

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nssa_gis.detections import CUT_BOTTOM, CUT_LEFT, CUT_RIGHT, CUT_TOP
+from nssa_gis.boxes.columns import CUT_BOTTOM, CUT_LEFT, CUT_RIGHT, CUT_TOP
 from nssa_gis.errors import UsageError
 from nssa_gis.geo.grid import TileGrid
 

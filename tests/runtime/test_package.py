@@ -6,12 +6,12 @@ import struct
 import pytest
 import torch
 
+from nssa_gis.detect.options import options_table
 from nssa_gis.errors import NssaError
 from nssa_gis.model.config import named_config
 from nssa_gis.model.detector import Detector
-from nssa_gis.options import options_table
+from nssa_gis.runtime.backends.torch import build_detector
 from nssa_gis.runtime.package import ModelInfo, built_in_models, load_package, read_header, save_package
-from nssa_gis.runtime.torch_backend import build_detector
 
 
 def info(**kw):

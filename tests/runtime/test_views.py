@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from nssa_gis.detections import Detections
+from nssa_gis.boxes.columns import Detections
 from nssa_gis.runtime.views import VIEWS, AugmentedBackend, with_views
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from nssa_gis.detections import Detections
+from nssa_gis.boxes.columns import Detections
 
 
 def views_of(boxes, grid, scores=0.9, labels=0, least=3.0):

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from seam_cases import records, views_of
 
-from nssa_gis.detections import Detections
+from nssa_gis.boxes.columns import Detections
 from nssa_gis.geo.grid import TileGrid
 from nssa_gis.seams import METHODS, SeamMerger, merge_detections
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from seam_cases import boxes_of, found, records, views_of
 
-from nssa_gis.detections import CUT_BOTTOM, CUT_RIGHT, Detections
+from nssa_gis.boxes.columns import CUT_BOTTOM, CUT_RIGHT, Detections
 from nssa_gis.errors import UsageError
 from nssa_gis.geo.grid import TileGrid
 from nssa_gis.seams import METHODS, SeamMerger, merge_detections

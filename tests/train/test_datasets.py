@@ -7,14 +7,14 @@ import pytest
 from PIL import Image
 
 import nssa_gis.train
-from nssa_gis.detections import Detections
+from nssa_gis.boxes.columns import Detections
 from nssa_gis.errors import NssaError, UsageError
 from nssa_gis.evaluate.coco import excused, iou_matrix
+from nssa_gis.labels.coco import read_coco
+from nssa_gis.labels.table import Entry, Table, completed, no_boxes
 from nssa_gis.model.config import load_config
 from nssa_gis.train.composite import CompositeCrops, Labels, _turn_boxes
 from nssa_gis.train.datasets import check_data, load_split, longest_side
-from nssa_gis.train.formats.coco import read_coco
-from nssa_gis.train.formats.table import Entry, Table, completed, no_boxes
 from nssa_gis.train.recipe import load_recipe, recipe_of_folders
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"

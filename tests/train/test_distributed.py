@@ -120,8 +120,8 @@ def test_torchrun_trains_from_the_command_line(coco_folder, tmp_path):
     done = subprocess.run([*command, "--batch", "4", "--workers", "0"], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("wrote") == 1
+    from nssa_gis.runtime.backends.torch import build_detector
     from nssa_gis.runtime.package import load_package
-    from nssa_gis.runtime.torch_backend import build_detector
     from nssa_gis.train.log import read_log
 
     assert [e["step"] for e in read_log(run / "log.jsonl") if e["event"] == "step"] == [1, 2, 3]

@@ -8,11 +8,11 @@ import pytest
 import torch
 from PIL import Image
 
-from nssa_gis.detections import Detections
+from nssa_gis.boxes.columns import Detections
 from nssa_gis.errors import NssaError, UsageError
 from nssa_gis.evaluate.coco import excused, precision_recall
+from nssa_gis.labels.registry import guess_format, read_table
 from nssa_gis.train.datasets import load_split
-from nssa_gis.train.formats.registry import guess_format, read_table
 from nssa_gis.train.recipe import load_recipe, recipe_of_folders
 from nssa_gis.train.validation import detect_sources
 

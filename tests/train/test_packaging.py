@@ -7,8 +7,8 @@ from nssa_gis.evaluate.calibration import ScoreLine
 from nssa_gis.evaluate.coco import Accuracy
 from nssa_gis.model.config import named_config
 from nssa_gis.model.detector import Detector
+from nssa_gis.runtime.backends.torch import build_detector
 from nssa_gis.runtime.package import load_package
-from nssa_gis.runtime.torch_backend import build_detector
 from nssa_gis.train.packaging import calibrated, package_of, tiling
 from nssa_gis.train.recipe import recipe_of_folders
 from nssa_gis.train.trainer import Trainer, TrainOptions

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from nssa_gis.detections import Detections
+from nssa_gis.boxes.columns import Detections
 from nssa_gis.evaluate.calibration import ScoreLine, fit_score_line
 from nssa_gis.evaluate.coco import ImageTruth, precision_recall
 from nssa_gis.train.validation import accuracies, calibrated

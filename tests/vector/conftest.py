@@ -3,7 +3,7 @@ import pytest
 from affine import Affine
 from pyproj import CRS
 
-from nssa_gis.detections import Detections
+from nssa_gis.boxes.columns import Detections
 from nssa_gis.geo.frame import Frame
 from nssa_gis.vector.schema import LayerInfo
 

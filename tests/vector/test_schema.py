@@ -4,7 +4,7 @@ import shapely
 from affine import Affine
 from pyproj import CRS
 
-from nssa_gis.detections import Detections
+from nssa_gis.boxes.columns import Detections
 from nssa_gis.errors import NssaError
 from nssa_gis.geo.frame import Frame
 from nssa_gis.vector.schema import FIELDS, Chunk, counterclockwise, empty_chunk, records

@@ -336,7 +336,7 @@ import resource, signal, sys
 from affine import Affine
 from pyproj import CRS
 import numpy as np
-from nssa_gis.detections import Detections
+from nssa_gis.boxes.columns import Detections
 from nssa_gis.errors import NssaError
 from nssa_gis.geo.frame import Frame
 from nssa_gis.vector.schema import LayerInfo, records

@@ -1,0 +1,1 @@
+"""Boxes as columns of numbers: overlap, suppression, consensus."""

@@ -1,0 +1,62 @@
+"""One set of detections out of several views of the same pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from nssa_gis.boxes.columns import Detections
+from nssa_gis.boxes.nms import independent_set, overlapping_pairs, ranks
+
+#: Detections of two views that overlap by more than this IoU are of one object.
+SAME_OBJECT = 0.5
+
+
+def consensus(views: Sequence[Detections], iou: float = SAME_OBJECT) -> Detections:
+    """Average what several views of the same tiles say.
+
+    The strongest detection of an object is the seed of its group; of every other view the strongest one that overlaps
+    the seed joins. The score is the mean over all views, one without the object counting 0, so what only one view
+    shows stays doubtful; the box is the mean of the members, weighted by score.
+
+    Parameters
+    ----------
+    views : sequence of Detections
+        In the same pixels and with the same tile numbers. Within a view no two of a class overlap by more than
+        ``iou``: one of them would be lost.
+    iou : float
+        Least overlap with the seed, 0 < iou < 1.
+
+    Returns
+    -------
+    Detections
+        By tile, then descending score of the seed; ``cut`` is 0.
+    """
+    every = Detections.concat(views)
+    if len(every) == 0:
+        return every
+    view = np.repeat(np.arange(len(views)), [len(v) for v in views])
+    group = every.tile * (int(every.labels.max()) + 1) + every.labels
+    order = np.lexsort((view, -every.scores, every.tile))
+    rank = ranks(order)
+    i, j, overlap = overlapping_pairs(every.boxes, group, iou)
+    seed = independent_set(rank, i, j)
+    # every detection that is no seed goes to the seed it overlaps most
+    pair_seed, member = np.concatenate((i, j)), np.concatenate((j, i))
+    kept = seed[pair_seed] & ~seed[member]
+    pair_seed, member, overlap = pair_seed[kept], member[kept], np.tile(overlap, 2)[kept]
+    owner = np.arange(len(every))
+    by_overlap = np.lexsort((-rank[pair_seed], overlap))  # written last, the largest overlap stays
+    owner[member[by_overlap]] = pair_seed[by_overlap]
+    # a view speaks once for an object, by its strongest member
+    _, first = np.unique(owner[order] * len(views) + view[order], return_index=True)
+    chosen = order[first]
+    seeds = order[seed[order]]
+    place = np.empty(len(every), np.intp)
+    place[seeds] = np.arange(len(seeds))
+    at = place[owner[chosen]]
+    weight = np.maximum(every.scores[chosen].astype(np.float64), 1e-12)
+    total = np.bincount(at, weight, len(seeds))
+    boxes = np.stack([np.bincount(at, weight * every.boxes[chosen, k], len(seeds)) for k in range(4)], 1)
+    return Detections.from_columns(boxes / total[:, None], total / len(views), every.labels[seeds], every.tile[seeds])

@@ -1,0 +1,144 @@
+"""What is installed here, and what a run would use."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import platform
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from nssa_gis import __version__
+from nssa_gis.errors import NssaError
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """The findings.
+
+    Attributes
+    ----------
+    facts : dict
+        Section to ``{name: value}``, JSON values.
+    problems : tuple of str
+        What keeps ``detect`` from working, each with what to do.
+    """
+
+    facts: dict[str, dict[str, Any]]
+    problems: tuple[str, ...]
+
+
+def diagnose() -> Diagnosis:
+    """Look at everything that ``detect`` needs; imports torch."""
+    problems: list[str] = []
+    facts = {}
+    for section, look in _SECTIONS.items():
+        try:
+            facts[section] = look()
+        except NssaError as error:
+            facts[section] = {}
+            problems.append(f"{section}: {error}")
+        except Exception as error:  # whatever a broken installation raises is the finding
+            facts[section] = {}
+            problems.append(
+                f"{section}: {type(error).__name__}: {error}; install nssa-gis again in a fresh environment"
+            )
+    missing = [driver for driver, mode in facts["vector formats"].items() if mode == "missing" and driver == "GPKG"]
+    if missing:
+        problems.append("vector formats: GDAL cannot write GeoPackages; install the pyogrio wheel from PyPI")
+    return Diagnosis(facts, tuple(problems))
+
+
+def _program() -> dict[str, Any]:
+    return {
+        "nssa-gis": __version__,
+        "python": platform.python_version(),
+        "executable": sys.executable,
+        "system": platform.platform(),
+    }
+
+
+def _libraries() -> dict[str, Any]:
+    versions: dict[str, Any] = {}
+    for name in ("numpy", "torch", "safetensors", "rasterio", "pyproj", "shapely", "pyogrio"):
+        versions[name] = str(importlib.import_module(name).__version__)
+    import pyogrio
+    import pyproj
+    import rasterio
+
+    versions["GDAL (rasterio)"] = rasterio.__gdal_version__
+    versions["GDAL (pyogrio)"] = pyogrio.__gdal_version_string__
+    versions["PROJ (pyproj)"] = pyproj.proj_version_str
+    # A projection that needs the database: without it every CRS is unknown.
+    pyproj.CRS.from_epsg(32633)
+    return versions
+
+
+def _formats() -> dict[str, Any]:
+    import pyogrio
+
+    from nssa_gis.vector.writers import DRIVERS
+
+    own = {"GeoJSON", "CSV"}  # written by nssa-gis itself
+    known = pyogrio.list_drivers()
+    found: dict[str, Any] = {}
+    for driver in dict.fromkeys(DRIVERS.values()):
+        if driver == "Parquet":
+            found[driver] = "writable" if importlib.util.find_spec("pyarrow") else "needs nssa-gis[parquet]"
+        else:
+            found[driver] = "writable" if driver in own or "w" in known.get(driver, "") else "missing"
+    return found
+
+
+def _machine() -> dict[str, Any]:
+    import torch
+
+    from nssa_gis.runtime.backends.torch import cpu_has_bf16
+
+    facts: dict[str, Any] = {
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "memory_gib": _memory_gib(),
+        "cpu": torch.backends.cpu.get_cpu_capability(),
+        "cpu_bf16": cpu_has_bf16(),
+        "cuda": torch.version.cuda or "this torch is built without CUDA",
+    }
+    for index in range(torch.cuda.device_count()):
+        device = torch.cuda.get_device_properties(index)
+        facts[f"cuda:{index}"] = f"{device.name}, {device.total_memory / 2**30:.0f} GiB"
+    if torch.backends.mps.is_available():
+        facts["mps"] = "Apple GPU"
+    return facts
+
+
+def _memory_gib() -> float | None:
+    try:
+        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
+    except (AttributeError, OSError, ValueError):  # Windows has no sysconf
+        return None
+
+
+def _model() -> dict[str, Any]:
+    from nssa_gis.runtime.backends.protocol import create_backend
+    from nssa_gis.runtime.package import built_in_models, load_package
+
+    package = load_package()
+    backend = create_backend(package)
+    return {
+        "built_in": ", ".join(built_in_models()),
+        "default": f"{package.info.name} {package.info.version}",
+        "classes": ", ".join(package.info.classes),
+        "gsd_m": package.info.gsd,
+        "would_run_with": backend.description,
+    }
+
+
+_SECTIONS: dict[str, Callable[[], dict[str, Any]]] = {
+    "program": _program,
+    "libraries": _libraries,
+    "vector formats": _formats,
+    "machine": _machine,
+    "model": _model,
+}

@@ -1,1 +1,0 @@
-"""Long and many runs: the crash-safe journal and folders of scenes."""

@@ -1,0 +1,1 @@
+"""Labelled images in the formats of the field, read into one table."""

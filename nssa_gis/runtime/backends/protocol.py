@@ -1,0 +1,55 @@
+"""Choosing a backend."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nssa_gis.boxes.columns import Detections
+from nssa_gis.errors import UsageError
+from nssa_gis.runtime.package import ModelPackage
+
+
+class Backend(Protocol):
+    """What runs a network on tiles."""
+
+    @property
+    def description(self) -> str:
+        """Device and precision in words."""
+        ...
+
+    def predict(self, batch: NDArray[np.uint8], score_threshold: float) -> Detections:
+        """Detect in tiles ``(B, C, T, T)``; ``tile`` is the index in the batch, boxes are in tile pixels."""
+        ...
+
+
+def create_backend(
+    package: ModelPackage, device: str = "auto", backend: str = "auto", threads: int | None = None
+) -> Backend:
+    """Make the backend that runs ``package``.
+
+    Parameters
+    ----------
+    package : ModelPackage
+        The model.
+    device : str
+        ``auto``, ``cpu``, ``cuda``, ``cuda:<i>`` or ``mps``.
+    backend : str
+        ``auto`` or ``torch``.
+    threads : int, optional
+        CPU threads.
+
+    Raises
+    ------
+    UsageError
+        Unknown backend or device.
+    NssaError
+        The device is not there, or the package is damaged.
+    """
+    if backend not in ("auto", "torch"):
+        raise UsageError(f"unknown backend {backend!r}; use auto or torch")
+    from nssa_gis.runtime.backends.torch import TorchBackend
+
+    return TorchBackend(package, device, threads)

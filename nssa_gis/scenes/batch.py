@@ -1,0 +1,230 @@
+"""Many scenes, one layer each; a scene that fails never stops the rest."""
+
+from __future__ import annotations
+
+import glob
+import os
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from nssa_gis.detect.journal import journal_path
+from nssa_gis.detect.options import DetectOptions
+from nssa_gis.detect.run import check_ready, detect_scene
+from nssa_gis.errors import NssaError
+from nssa_gis.events import Event, Progress, silent
+from nssa_gis.files import check_name, masked
+from nssa_gis.raster.scene import open_scene
+from nssa_gis.runtime.backends.protocol import Backend, create_backend
+from nssa_gis.runtime.package import ModelPackage, load_package
+from nssa_gis.vector.writers import DRIVERS, driver_of
+
+#: What counts as a scene in a folder; a file named by itself may be called anything.
+SUFFIXES = (".tif", ".tiff", ".vrt", ".jp2", ".img", ".png", ".jpg", ".jpeg", ".sid", ".ecw")
+
+Status = Literal["done", "present", "failed", "unreadable"]
+
+
+class NothingReadable(NssaError):
+    """No scene of a batch could be read."""
+
+    exit_code = 3
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one scene.
+
+    Attributes
+    ----------
+    scene : str
+        As found.
+    output : Path
+        Its layer.
+    status : str
+        ``done``; ``present`` (a run that was resumed had finished it); ``failed``; ``unreadable``.
+    objects : int or None
+        Number of objects written, if it is done.
+    seconds : float
+        Wall clock.
+    message : str
+        Why it failed.
+    """
+
+    scene: str
+    output: Path
+    status: Status
+    objects: int | None
+    seconds: float
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class BatchResult:
+    """What became of all scenes, in the order in which they were run."""
+
+    outcomes: tuple[Outcome, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """0 all done, 1 some failed, 3 none could be read."""
+        states = Counter(o.status for o in self.outcomes)
+        if states["unreadable"] == len(self.outcomes):
+            return NothingReadable.exit_code
+        return 1 if states["failed"] or states["unreadable"] else 0
+
+
+def find_scenes(inputs: Sequence[str | os.PathLike[str]]) -> list[str]:
+    """List the scenes of folders, patterns and files, each once.
+
+    Parameters
+    ----------
+    inputs : sequence of str or path
+        A folder gives the images in it (not in its subfolders), by their extension; ``*``, ``?``, ``[]`` and
+        ``**`` are patterns; anything else is taken as a scene, whether it is there or not.
+
+    Returns
+    -------
+    list of str
+        In the order of ``inputs``, by name within each.
+
+    Raises
+    ------
+    NothingReadable
+        There is not one.
+    """
+    found: list[str] = []
+    for given in inputs:
+        text = os.fspath(given)
+        if os.path.isdir(text):
+            names = sorted(os.listdir(text))
+            found += [os.path.join(text, n) for n in names if n.lower().endswith(SUFFIXES)]
+        elif glob.has_magic(text) and not os.path.exists(text):
+            found += [path for path in sorted(glob.glob(text, recursive=True)) if os.path.isfile(path)]
+        else:
+            found.append(text)
+    if not found:
+        raise NothingReadable(
+            f"no scene found in: {', '.join(map(str, inputs))}; give folders of images ({', '.join(SUFFIXES)}), "
+            "patterns or files"
+        )
+    return list(dict.fromkeys(found))
+
+
+def output_names(scenes: Sequence[str], folder: Path, extension: str) -> list[Path]:
+    """Name each scene's layer by the scene; scenes of one name in several folders get the folder's name too.
+
+    Raises
+    ------
+    NssaError
+        Two scenes would still get one name.
+    """
+    paths = [Path(masked(scene).replace("*", "")) for scene in scenes]
+    same = Counter(path.stem.casefold() for path in paths)
+    names = [
+        path.stem if same[path.stem.casefold()] == 1 else f"{path.parent.name}_{path.stem}{path.suffix}".strip("_")
+        for path in paths
+    ]
+    clash = [scene for scene, name in zip(scenes, names, strict=True) if names.count(name) > 1]
+    if clash:
+        raise NssaError(f"these scenes would be written to one layer: {', '.join(clash)}; run them separately")
+    return [folder / (name + extension) for name in names]
+
+
+def run_batch(
+    inputs: Sequence[str | os.PathLike[str]],
+    folder: str | os.PathLike[str],
+    options: DetectOptions | None = None,
+    *,
+    progress: Progress | None = None,
+    package: ModelPackage | None = None,
+    backend: Backend | None = None,
+) -> BatchResult:
+    """Run over many scenes with one model.
+
+    Parameters
+    ----------
+    inputs : sequence of str or path
+        See :func:`find_scenes`.
+    folder : str or path
+        Where the layers go; made if missing.
+    options : DetectOptions, optional
+        The same for all scenes. ``of`` chooses the format (GeoPackage by default); with ``resume`` layers that
+        are there are left alone and interrupted scenes go on.
+    progress : callable, optional
+        Receives the events of all scenes, each with ``scene``, ``number`` and ``scenes``.
+    package, backend : optional
+        As in :func:`nssa_gis.detect.run.detect_scene`.
+
+    Returns
+    -------
+    BatchResult
+
+    Raises
+    ------
+    NssaError
+        What would fail for every scene: no scenes, the model, the folder.
+    """
+    check_name(folder, "the output folder")
+    options = options or DetectOptions()
+    check_ready(options, package, backend)
+    scenes = find_scenes(inputs)
+    outputs = output_names(scenes, Path(folder), _extension(options.of))
+    package = package or (load_package() if options.model is None else load_package(options.model))
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as error:
+        raise NssaError(f"cannot make the output folder: {folder} ({error.strerror})") from error
+    backend = backend or create_backend(package, options.device, options.backend, options.threads)
+    settled = {"model": None, "device": "auto", "backend": "auto", "threads": None}
+    options = options.model_copy(update=settled)  # they are in the package and the backend
+    outcomes = []
+    for number, (scene, output) in enumerate(zip(scenes, outputs, strict=True), 1):
+
+        def tagged(event: Event, scene: str = scene, number: int = number) -> None:
+            (progress or silent)({**event, "scene": scene, "number": number, "scenes": len(scenes)})
+
+        outcomes.append(_run_one(scene, output, options, tagged, package, backend))
+    return BatchResult(tuple(outcomes))
+
+
+def _extension(driver: str | None) -> str:
+    if driver is None:
+        return ".gpkg"
+    chosen = driver_of("layer.shp", driver)
+    return next(extension for extension, name in DRIVERS.items() if name == chosen)
+
+
+def _run_one(
+    scene: str,
+    output: Path,
+    options: DetectOptions,
+    progress: Progress,
+    package: ModelPackage,
+    backend: Backend,
+) -> Outcome:
+    started = time.monotonic()
+    if options.resume and output.exists() and not journal_path(output).exists():
+        return Outcome(scene, output, "present", None, 0.0)
+    # A scene not begun when the batch was interrupted has nothing to resume, which is nothing to warn of.
+    fresh = options.resume and not journal_path(output).exists()
+    settings = options.model_copy(update={"resume": False}) if fresh else options
+    try:
+        result = detect_scene(scene, output, settings, progress=progress, package=package, backend=backend)
+    except Exception as error:  # whatever is wrong with one scene, the others are still wanted
+        message = str(error) if isinstance(error, NssaError) else f"{type(error).__name__}: {error}"
+        progress({"event": "error", "message": message, "exit_code": getattr(error, "exit_code", 1)})
+        status: Status = "failed" if _readable(scene) else "unreadable"
+        return Outcome(scene, output, status, None, time.monotonic() - started, message)
+    return Outcome(scene, output, "done", result.objects, time.monotonic() - started)
+
+
+def _readable(scene: str) -> bool:
+    try:
+        open_scene(scene).close()
+    except NssaError:
+        return False
+    return True

@@ -1,0 +1,97 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nssa_gis.boxes.nms import expand_ranges, independent_set, nms, overlapping_pairs, pair_iou
+from nssa_gis.seams.pairs import one_to_one
+
+
+def random_boxes(rng, count, extent):
+    size = np.exp(rng.uniform(np.log(2), np.log(200), (count, 2)))
+    corner = rng.uniform(-extent, extent, (count, 2))
+    return np.concatenate([corner, corner + size], axis=1)
+
+
+def one_by_one(boxes, scores, labels, iou):
+    dead, kept = np.zeros(len(boxes), bool), []
+    for k in np.argsort(-scores, kind="stable"):
+        if not dead[k]:
+            kept.append(k)
+            dead |= (pair_iou(np.broadcast_to(boxes[k], boxes.shape), boxes) > iou) & (labels == labels[k])
+    return kept
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    seed=st.integers(0, 2**32),
+    count=st.integers(0, 150),
+    iou=st.sampled_from([0.05, 0.3, 0.5, 0.7, 0.95]),
+    extent=st.sampled_from([30, 200, 5000]),
+    digits=st.sampled_from([1, 6]),
+)
+def test_nms_equals_the_plain_loop(seed, count, iou, extent, digits):
+    rng = np.random.default_rng(seed)
+    boxes, labels = random_boxes(rng, count, extent), rng.integers(0, 3, count)
+    scores = np.round(rng.random(count), digits)
+    assert nms(boxes, scores, labels, iou).tolist() == one_by_one(boxes, scores, labels, iou)
+
+
+@settings(deadline=None, max_examples=30)
+@given(seed=st.integers(0, 2**32), iou=st.sampled_from([0.1, 0.4, 0.8]))
+def test_pairs_are_complete_and_unique(seed, iou):
+    rng = np.random.default_rng(seed)
+    boxes = random_boxes(rng, 80, 60)
+    i, j, overlap = overlapping_pairs(boxes, np.zeros(80, int), iou)
+    a, b = np.triu_indices(80, 1)
+    expected = {(x, y) for x, y, v in zip(a, b, pair_iou(boxes[a], boxes[b]), strict=True) if v > iou}
+    assert {(min(x, y), max(x, y)) for x, y in zip(i, j, strict=True)} == expected
+    assert len(i) == len(expected)
+    np.testing.assert_array_equal(overlap, pair_iou(boxes[i], boxes[j]))
+
+
+def test_degenerate_boxes_are_kept_and_suppress_nothing():
+    boxes = np.array([[0, 0, 0, 10], [0, 0, 10, 10], [0, 0, 10, 10], [5, 5, np.nan, 9], [3, 3, 1, 1]], float)
+    assert nms(boxes, np.array([0.9, 0.5, 0.8, 0.7, 0.6]), np.zeros(5, int), 0.5).tolist() == [0, 2, 3, 4]
+
+
+def test_long_chain_and_pile():
+    # Each box overlaps only its neighbours, with falling scores: every other one stays.
+    count = 2000
+    x = np.arange(count) * 4.0
+    boxes = np.stack([x, np.zeros(count), x + 10, np.full(count, 10.0)], axis=1)
+    assert nms(boxes, -x, np.zeros(count, int), 0.4).tolist() == list(range(0, count, 2))
+    pile = np.tile([[0.0, 0.0, 10.0, 10.0]], (3000, 1))
+    assert nms(pile, np.zeros(3000), np.zeros(3000, int), 0.5).tolist() == [0]
+
+
+def test_threshold_is_checked():
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        nms(np.zeros((2, 4)), np.zeros(2), np.zeros(2, int), 1.0)
+
+
+def test_expand_ranges():
+    i, j = expand_ranges(np.array([3, 5, 7]), np.array([5, 4, 8]))
+    assert (i.tolist(), j.tolist()) == ([0, 0, 2], [3, 4, 7])
+
+
+@settings(deadline=None, max_examples=60)
+@given(seed=st.integers(0, 2**32), count=st.integers(0, 200), values=st.sampled_from([2, 1000]))
+def test_matching_equals_the_plain_loop(seed, count, values):
+    rng = np.random.default_rng(seed)
+    pairs = np.unique(rng.integers(0, 20, (count, 2)), axis=0).reshape(-1, 2)
+    pairs = pairs[rng.permutation(len(pairs))]
+    i, j, value = pairs[:, 0], pairs[:, 1], rng.integers(0, values, len(pairs)) / values
+    used1, used2, expected = set(), set(), set()
+    for k in np.lexsort((j, i, -value)):
+        if i[k] not in used1 and j[k] not in used2:
+            used1.add(i[k])
+            used2.add(j[k])
+            expected.add(k)
+    assert set(one_to_one(i, j, value).tolist()) == expected
+
+
+def test_independent_set_of_a_long_chain():
+    rank = np.arange(500)
+    kept = independent_set(rank, rank[:-1], rank[1:])
+    assert np.flatnonzero(kept).tolist() == list(range(0, 500, 2))

@@ -1,0 +1,46 @@
+"""The layer depends on scene and model only: not on tiles, overlap, batches, threads or where the grid begins."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from planted import PlantedBackend, make_package, make_scene
+
+from nssa_gis.detect.options import parse_options
+from nssa_gis.detect.run import detect_scene
+
+sys.path.append(str(Path(__file__).parents[1]))  # benchmarks/ is no installed package
+
+from benchmarks.engine import layer_boxes, layer_records, same_boxes
+from benchmarks.invariance import pad
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("scene")
+    return folder / "town.tif", make_scene(folder / "town.tif", 1300, 1100).astype(float)
+
+
+def run(scene, folder, **options):
+    output = folder / "layer.gpkg"
+    asked = parse_options({"scale": 1, "overwrite": True, **options})
+    detect_scene(scene, output, asked, package=make_package(folder), backend=PlantedBackend())
+    return output
+
+
+@pytest.mark.parametrize(("tile", "overlap"), [(512, 64), (640, 64), (640, 320), (1024, 128)])
+def test_same_objects_whatever_the_tiles(scene, tmp_path, tile, overlap):
+    assert same_boxes(layer_boxes(run(scene[0], tmp_path, tile=tile, overlap=overlap)), scene[1], 1e-6)
+
+
+def test_same_records_whatever_the_batches_and_threads(scene, tmp_path):
+    first = layer_records(run(scene[0], tmp_path, batch_size=1, workers=1))
+    for batch, workers in ((4, 2), (16, 4)):
+        assert layer_records(run(scene[0], tmp_path, batch_size=batch, workers=workers)) == first
+
+
+def test_same_objects_where_the_grid_begins_elsewhere(scene, tmp_path):
+    pad(scene[0], tmp_path / "moved.tif", 256)
+    found = layer_boxes(run(tmp_path / "moved.tif", tmp_path, tile=512, overlap=128))
+    assert same_boxes(found - np.array([256] * 4 + [0]), scene[1], 1e-6)
