@@ -23,7 +23,7 @@ import numpy as np
 import torch
 
 from benchmarks.compare import report
-from nssa_gis.boxes.columns import Detections
+from nssa_gis.boxes.columns import SceneDetections
 from nssa_gis.evaluate.coco import ImageTruth, average_precisions, without_excused
 from nssa_gis.evaluate.protocols import AITOD_AREAS
 from nssa_gis.model.config import SIZES, DetectorConfig
@@ -140,7 +140,7 @@ def score(folder: Path, truths: Sequence[ImageTruth]) -> dict[str, float]:
     with np.load(folder / "detections.npz") as data:
         rows = data["rows"]
     found = [
-        Detections.from_columns(r[:, 1:5], r[:, 5], r[:, 6])
+        SceneDetections.of(r[:, 1:5], r[:, 5], r[:, 6])
         for r in (rows[rows[:, 0] == number] for number in range(len(truths)))
     ]
     found = without_excused(truths, found)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import rivals
-from nssa_gis.boxes.columns import Detections
+from nssa_gis.boxes.columns import SceneDetections
 
 _SCRIPT = Path(rivals.__file__)
 
@@ -40,7 +40,7 @@ def parser(description: str) -> argparse.ArgumentParser:
     return options
 
 
-def columns(found: Detections) -> np.ndarray[Any, np.dtype[np.float64]]:
+def columns(found: SceneDetections) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Give the rows that the rivals take: x0, y0, x1, y1, score, label."""
     return np.column_stack([found.boxes, found.scores, found.labels]).astype(np.float64)
 
@@ -49,7 +49,7 @@ def columns(found: Detections) -> np.ndarray[Any, np.dtype[np.float64]]:
 class Result:
     """What a rival made of one file of `columns`."""
 
-    found: Detections
+    found: SceneDetections
     seconds: float
     cpu_seconds: float
     peak_rss_mb: float
@@ -81,7 +81,7 @@ def run_rival(python: str, method: str, folder: Path, limit: float) -> tuple[dic
     results = {}
     for target in folder.glob("*.out.npz"):
         with np.load(target) as data:
-            found = Detections.from_columns(data["boxes"], data["scores"], data["labels"])
+            found = SceneDetections.of(data["boxes"], data["scores"], data["labels"])
             name = target.name.removesuffix(".out.npz")
             results[name] = Result(
                 found, float(data["seconds"]), float(data["cpu_seconds"]), float(data["peak_rss_mb"])

@@ -21,7 +21,7 @@ import numpy as np
 from benchmarks import rivals
 from benchmarks.compare import ONE_THREAD, columns, parser, report, run_rival
 from benchmarks.worlds import Detector, Objects, detect
-from nssa_gis.boxes.columns import Detections
+from nssa_gis.boxes.columns import GridDetections
 from nssa_gis.geo.grid import TileGrid
 from nssa_gis.seams import SeamMerger, merge_detections
 
@@ -32,7 +32,7 @@ _WORKER = "import sys, pathlib, benchmarks.merge as m; m.worker(sys.argv[1], pat
 _OURS = ("seam", "seam (rows)", "nms", "nmm", "wbf")
 
 
-def scene(layout: str, count: int, seed: int = 1) -> tuple[TileGrid, Detections]:
+def scene(layout: str, count: int, seed: int = 1) -> tuple[TileGrid, GridDetections]:
     """About `count` raw detections of small objects, in tile order."""
     rng = np.random.default_rng([seed, count])
     objects = max(int(count * 0.56), 1)
@@ -54,14 +54,14 @@ def scene(layout: str, count: int, seed: int = 1) -> tuple[TileGrid, Detections]
     return grid, raw.take(np.argsort(raw.tile, kind="stable"))
 
 
-def _save(folder: Path, grid: TileGrid, raw: Detections) -> None:
+def _save(folder: Path, grid: TileGrid, raw: GridDetections) -> None:
     np.save(folder / "raw.npy", columns(raw))
     for name in ("boxes", "scores", "labels", "tile", "cut"):
         np.save(folder / f"{name}.column", getattr(raw, name), allow_pickle=False)
     np.save(folder / "side.column", np.array(grid.width), allow_pickle=False)
 
 
-def _rows(grid: TileGrid, raw: Detections) -> int:
+def _rows(grid: TileGrid, raw: GridDetections) -> int:
     merger, kept = SeamMerger(grid), 0
     bounds = np.searchsorted(raw.tile, np.arange(grid.rows + 1) * grid.cols)
     for row in range(grid.rows):
@@ -72,7 +72,7 @@ def _rows(grid: TileGrid, raw: Detections) -> int:
 def worker(method: str, folder: Path) -> None:
     """Run one of ours on a saved scene; print seconds, processor seconds, peak memory (MB) and records kept."""
     names = ("boxes", "scores", "labels", "tile", "cut")
-    raw = Detections(*(np.load(folder / f"{name}.column.npy") for name in names))
+    raw = GridDetections(*(np.load(folder / f"{name}.column.npy") for name in names))
     side = int(np.load(folder / "side.column.npy"))
     grid = TileGrid(side, side, _TILE, _OVERLAP, _ALIGN)
     start, start_cpu = time.perf_counter(), time.process_time()

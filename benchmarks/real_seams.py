@@ -20,7 +20,7 @@ from PIL import Image
 
 import nssa_gis.train
 from benchmarks.engine import parser, print_rows, write_json
-from nssa_gis.boxes.columns import Detections
+from nssa_gis.boxes.columns import GridDetections
 from nssa_gis.detect.plan import CANDIDATE_SHARE
 from nssa_gis.errors import NssaError
 from nssa_gis.evaluate.coco import ImageTruth, evaluate_boxes, excused, match
@@ -68,35 +68,37 @@ class Sheet:
         return room
 
 
-def whole(sheet: Sheet, backend: Backend, multiple: int) -> Detections:
+def whole(sheet: Sheet, backend: Backend, multiple: int) -> GridDetections:
     """Show the network the image at once."""
     height, width = sheet.pixels.shape[1:]
     found = backend.predict(sheet.window(0, 0, width + -width % multiple, height + -height % multiple), _FLOOR)
     return _clipped(found, width, height)
 
 
-def tiled(sheet: Sheet, backend: Backend, grid: TileGrid) -> Detections:
+def tiled(sheet: Sheet, backend: Backend, grid: TileGrid) -> GridDetections:
     """Raw detections of all tiles, as the pipeline hands them to the merge."""
-    parts = [Detections.empty()]
+    parts = [GridDetections.empty()]
     for number, (x0, y0, x1, y1) in enumerate(grid.windows(np.arange(len(grid))).tolist()):
         found = backend.predict(sheet.window(x0, y0, x1 - x0, y1 - y0), _FLOOR)
         boxes = found.boxes + np.array([x0, y0, x0, y0])
-        parts.append(_clipped(Detections.from_columns(boxes, found.scores, found.labels, number), *_size(grid)))
-    raw = Detections.concat(parts)
-    return Detections.from_columns(raw.boxes, raw.scores, raw.labels, raw.tile, grid.cut_sides(raw.boxes, raw.tile))
+        parts.append(_clipped(GridDetections.of(boxes, found.scores, found.labels, number), *_size(grid)))
+    raw = GridDetections.concat(parts)
+    return GridDetections.of(raw.boxes, raw.scores, raw.labels, raw.tile, grid.cut_sides(raw.boxes, raw.tile))
 
 
 def _size(grid: TileGrid) -> tuple[int, int]:
     return grid.width, grid.height
 
 
-def _clipped(found: Detections, width: int, height: int) -> Detections:
+def _clipped(found: GridDetections, width: int, height: int) -> GridDetections:
     boxes = np.clip(found.boxes, 0, np.array([width, height] * 2, np.float64))
-    inside = Detections.from_columns(boxes, found.scores, found.labels, found.tile, found.cut)
+    inside = GridDetections.of(boxes, found.scores, found.labels, found.tile, found.cut)
     return inside.take(np.asarray((boxes[:, 2:] > boxes[:, :2]).all(axis=1)))
 
 
-def figures(truths: Sequence[ImageTruth], all_: Sequence[Detections], sure: Sequence[Detections]) -> dict[str, Any]:
+def figures(
+    truths: Sequence[ImageTruth], all_: Sequence[GridDetections], sure: Sequence[GridDetections]
+) -> dict[str, Any]:
     """AP50 of all boxes; precision, recall and F1 of those that a user would get."""
     classes = 1 + max(int(np.concatenate([d.labels, t.labels, [0]]).max()) for d, t in zip(all_, truths, strict=True))
     ap50 = evaluate_boxes(truths, all_, classes).ap50

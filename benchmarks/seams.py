@@ -18,7 +18,7 @@ import numpy as np
 from benchmarks import rivals
 from benchmarks.compare import columns, parser, report, run_rival
 from benchmarks.worlds import WORLDS, World, build
-from nssa_gis.boxes.columns import Detections
+from nssa_gis.boxes.columns import GridDetections
 from nssa_gis.boxes.nms import overlapping_pairs, pair_iou
 from nssa_gis.seams import METHODS, merge_detections
 from nssa_gis.seams.pairs import one_to_one
@@ -26,7 +26,7 @@ from nssa_gis.seams.pairs import one_to_one
 _HEADER = ("world", "method", "missed_pct", "spurious_pct", "box_err_px", "wrong_class_pct", "seconds")
 
 
-def score(world: World, found: Detections) -> dict[str, float]:
+def score(world: World, found: GridDetections) -> dict[str, float]:
     """Compare a result with the truth of its world."""
     truth, count = world.truth.boxes(), len(world.truth)
     both = np.concatenate([truth, found.boxes])
@@ -46,14 +46,14 @@ def score(world: World, found: Detections) -> dict[str, float]:
     }
 
 
-def oracle(world: World) -> Detections:
+def oracle(world: World) -> GridDetections:
     """Pick the best raw box of each object, and all that show none."""
     shown = np.flatnonzero(world.source >= 0)
     source = world.source[shown]
     quality = pair_iou(world.truth.boxes()[source], world.raw.boxes[shown])
     order = np.lexsort((-quality, source))
     first = np.concatenate([[True], np.diff(source[order]) > 0])
-    return Detections.concat([world.raw.take(shown[order[first]]), world.raw.take(world.source < 0)])
+    return GridDetections.concat([world.raw.take(shown[order[first]]), world.raw.take(world.source < 0)])
 
 
 def run_ours(world: World) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nssa_gis.boxes.columns import Detections
+from nssa_gis.boxes.columns import GridDetections
 from nssa_gis.boxes.nms import expand_ranges
 from nssa_gis.geo.grid import TileGrid
 
@@ -85,7 +85,7 @@ class World:
     name: str
     grid: TileGrid
     truth: Objects
-    raw: Detections
+    raw: GridDetections
     source: NDArray[np.intp]
     match_iou: float
 
@@ -133,7 +133,7 @@ def clip_polygons(polygons: Floats, windows: Floats) -> Floats:
     return np.where(np.isfinite(boxes), boxes, np.nan)
 
 
-def detect(truth: Objects, grid: TileGrid, how: Detector, rng: Rng) -> tuple[Detections, NDArray[np.intp]]:
+def detect(truth: Objects, grid: TileGrid, how: Detector, rng: Rng) -> tuple[GridDetections, NDArray[np.intp]]:
     """Raw detections of all tiles, and the object each one shows (-1: none)."""
     whole = truth.boxes()
     which, tile = views(whole, grid)
@@ -171,20 +171,20 @@ def detect(truth: Objects, grid: TileGrid, how: Detector, rng: Rng) -> tuple[Det
     if how.confused and classes > 1:
         wrong = rng.random(len(rows)) < how.confused
         labels = np.where(wrong, (labels + rng.integers(1, classes, len(rows))) % classes, labels)
-    found = Detections.from_columns(boxes, scores, labels, tile, grid.cut_sides(boxes, tile))
+    found = GridDetections.of(boxes, scores, labels, tile, grid.cut_sides(boxes, tile))
     if not how.invented:
         return found, which
     ghosts = _ghosts(grid, int(how.invented * len(rows)), rng)
-    return Detections.concat([found, ghosts]), np.concatenate([which, np.full(len(ghosts), -1)])
+    return GridDetections.concat([found, ghosts]), np.concatenate([which, np.full(len(ghosts), -1)])
 
 
-def _ghosts(grid: TileGrid, count: int, rng: Rng) -> Detections:
+def _ghosts(grid: TileGrid, count: int, rng: Rng) -> GridDetections:
     tile = rng.integers(0, len(grid), count)
     size = rng.uniform(8, 40, (count, 2))
     corner = grid.windows(tile)[:, :2] + rng.random((count, 2)) * (grid.tile - size)
     corner = np.minimum(corner, np.array([grid.width, grid.height]) - size)
     boxes = np.concatenate([corner, corner + size], axis=1)
-    return Detections.from_columns(boxes, rng.uniform(0.05, 0.4, count), 0, tile, grid.cut_sides(boxes, tile))
+    return GridDetections.of(boxes, rng.uniform(0.05, 0.4, count), 0, tile, grid.cut_sides(boxes, tile))
 
 
 # Room for the largest object.

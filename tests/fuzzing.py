@@ -12,7 +12,7 @@ from typing import get_type_hints
 import numpy as np
 import rasterio
 
-from nssa_gis.boxes.columns import Detections
+from nssa_gis.boxes.columns import GridDetections
 from nssa_gis.detect.journal import Journal
 from nssa_gis.errors import NssaError
 from nssa_gis.geo.grid import TileGrid
@@ -70,7 +70,7 @@ def make_journals(folder: Path) -> list[Path]:
     for row, n in enumerate((5, 0, 17, 3)):
         rng = np.random.default_rng(row)
         boxes = rng.random((n, 4)) * 1e6
-        found = Detections.from_columns(boxes, rng.random(n), rng.integers(0, 9, n), rng.integers(0, 99, n), 0)
+        found = GridDetections.of(boxes, rng.random(n), rng.integers(0, 9, n), rng.integers(0, 99, n), 0)
         journal.append(row, found, tiles=row + 1)
     journal.close()
     return [path]
@@ -181,7 +181,7 @@ def probe_journal(path: Path) -> None:
         rows = [row for row, _ in journal.rows()]
         assert rows == sorted(set(rows))
         assert journal.last_row == (rows[-1] if rows else -1)
-        journal.append(journal.last_row + 1, Detections.empty(), 1)
+        journal.append(journal.last_row + 1, GridDetections.empty(), 1)
     finally:
         journal.close()
 

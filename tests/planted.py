@@ -10,7 +10,7 @@ import rasterio
 from rasterio.features import shapes
 from rasterio.transform import Affine
 
-from nssa_gis.boxes.columns import Detections
+from nssa_gis.boxes.columns import TileDetections
 from nssa_gis.runtime.package import ModelInfo, ModelPackage
 
 GSD = 0.25
@@ -64,17 +64,17 @@ class PlantedBackend:
         self.delay = delay
         self.tiles = 0
 
-    def predict(self, batch: np.ndarray, score_threshold: float) -> Detections:
+    def predict(self, batch: np.ndarray, score_threshold: float) -> TileDetections:
         time.sleep(self.delay)
         self.tiles += len(batch)
-        parts = [Detections.empty()]
+        parts = [TileDetections.empty()]
         for index, tile in enumerate(batch):
             for label in (0, 1):
                 boxes = rectangles(tile[label] > 128)
                 scores = 0.5 + 0.4 * ((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]) % 17) / 17
-                found = Detections.from_columns(boxes, scores, label, index)
+                found = TileDetections.of(boxes, scores, label, index)
                 parts.append(found.take(scores >= score_threshold))
-        return Detections.concat(parts)
+        return TileDetections.concat(parts)
 
 
 def rectangles(mask: np.ndarray) -> np.ndarray:

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nssa_gis.boxes.columns import Detections
+from nssa_gis.boxes.columns import TileDetections
 from nssa_gis.boxes.nms import independent_set, overlapping_pairs, ranks
 
 #: Detections of two views that overlap by more than this IoU are of one object.
 SAME_OBJECT = 0.5
 
 
-def consensus(views: Sequence[Detections], iou: float = SAME_OBJECT) -> Detections:
+def consensus(views: Sequence[TileDetections], iou: float = SAME_OBJECT) -> TileDetections:
     """Average what several views of the same tiles say.
 
     The strongest detection of an object is the seed of its group; of every other view the strongest one that overlaps
@@ -22,7 +22,7 @@ def consensus(views: Sequence[Detections], iou: float = SAME_OBJECT) -> Detectio
 
     Parameters
     ----------
-    views : sequence of Detections
+    views : sequence of TileDetections
         In the same pixels and with the same tile numbers. Within a view no two of a class overlap by more than
         ``iou``: one of them would be lost.
     iou : float
@@ -30,15 +30,15 @@ def consensus(views: Sequence[Detections], iou: float = SAME_OBJECT) -> Detectio
 
     Returns
     -------
-    Detections
+    TileDetections
         By tile, then descending score of the seed; ``cut`` is 0.
     """
-    every = Detections.concat(views)
+    every = TileDetections.concat(views)
     if len(every) == 0:
         return every
     view = np.repeat(np.arange(len(views)), [len(v) for v in views])
-    group = every.tile * (int(every.labels.max()) + 1) + every.labels
-    order = np.lexsort((view, -every.scores, every.tile))
+    group = every.item * (int(every.labels.max()) + 1) + every.labels
+    order = np.lexsort((view, -every.scores, every.item))
     rank = ranks(order)
     i, j, overlap = overlapping_pairs(every.boxes, group, iou)
     seed = independent_set(rank, i, j)
@@ -59,4 +59,4 @@ def consensus(views: Sequence[Detections], iou: float = SAME_OBJECT) -> Detectio
     weight = np.maximum(every.scores[chosen].astype(np.float64), 1e-12)
     total = np.bincount(at, weight, len(seeds))
     boxes = np.stack([np.bincount(at, weight * every.boxes[chosen, k], len(seeds)) for k in range(4)], 1)
-    return Detections.from_columns(boxes / total[:, None], total / len(views), every.labels[seeds], every.tile[seeds])
+    return TileDetections.of(boxes / total[:, None], total / len(views), every.labels[seeds], every.item[seeds])

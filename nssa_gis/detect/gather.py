@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from nssa_gis.boxes.columns import Detections
+from nssa_gis.boxes.columns import GridDetections
 from nssa_gis.detect.journal import Journal
 
 
@@ -23,7 +23,7 @@ class RowGatherer:
     def __init__(self, journal: Journal, rows: NDArray[np.int64]) -> None:
         self._journal = journal
         self._rows = rows.tolist()
-        self._waiting: list[Detections] = []
+        self._waiting: list[GridDetections] = []
         self._tiles = 0
 
     @property
@@ -31,14 +31,14 @@ class RowGatherer:
         """Found so far, in the journal and on the way to it."""
         return self._journal.detections + sum(map(len, self._waiting))
 
-    def add(self, ids: NDArray[np.int64], rows: NDArray[np.int64], found: Detections) -> None:
+    def add(self, ids: NDArray[np.int64], rows: NDArray[np.int64], found: GridDetections) -> None:
         """Take the detections of some tiles.
 
         Parameters
         ----------
         ids, rows : ndarray of int64, shape (B,)
             The tiles and their rows, ascending, also from call to call.
-        found : Detections
+        found : GridDetections
             What was found in them.
         """
         where = rows[np.searchsorted(ids, found.tile)]
@@ -53,5 +53,5 @@ class RowGatherer:
 
     def _record_before(self, row: int | None) -> None:
         while self._rows and (row is None or self._rows[0] < row):
-            self._journal.append(self._rows.pop(0), Detections.concat(self._waiting), self._tiles)
+            self._journal.append(self._rows.pop(0), GridDetections.concat(self._waiting), self._tiles)
             self._waiting, self._tiles = [], 0

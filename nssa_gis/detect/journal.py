@@ -32,7 +32,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from nssa_gis.boxes.columns import Detections
+from nssa_gis.boxes.columns import GridDetections
 from nssa_gis.errors import NssaError
 
 _MAGIC = b"NSSAJRN1"
@@ -151,14 +151,14 @@ class Journal:
             raise
         return journal
 
-    def append(self, row: int, found: Detections, tiles: int) -> None:
+    def append(self, row: int, found: GridDetections, tiles: int) -> None:
         """Record a finished row of tiles.
 
         Parameters
         ----------
         row : int
             Above ``last_row``.
-        found : Detections
+        found : GridDetections
             Everything found in the row's tiles, before merging.
         tiles : int
             How many tiles of the row were looked at.
@@ -187,7 +187,7 @@ class Journal:
             raise _write_error(self.path, error) from error
         self._advance(row, tiles, len(found), len(block))
 
-    def rows(self) -> Iterator[tuple[int, Detections]]:
+    def rows(self) -> Iterator[tuple[int, GridDetections]]:
         """Read the finished rows again, one in memory at a time, in ascending order."""
         self._file.seek(self._start)
         while self._file.tell() < self._end:
@@ -248,13 +248,13 @@ def _read_block(file: BinaryIO, end: int) -> tuple[int, int, int, bytes] | None:
     return (row, tiles, n, payload) if head + payload == _seal(row, tiles, n, payload) else None
 
 
-def _unpack(n: int, payload: bytes) -> Detections:
+def _unpack(n: int, payload: bytes) -> GridDetections:
     columns = {}
     offset = 0
     for name, dtype, width in _COLUMNS:
         columns[name] = np.frombuffer(payload, dtype, n * width, offset)
         offset += columns[name].nbytes
-    return Detections.from_columns(**columns)
+    return GridDetections.of(*columns.values())
 
 
 def _read_header(path: Path, file: BinaryIO) -> dict[str, Any]:

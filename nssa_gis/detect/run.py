@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from nssa_gis import __version__
-from nssa_gis.boxes.columns import Detections
+from nssa_gis.boxes.columns import GridDetections, SceneDetections, TileDetections
 from nssa_gis.detect.gather import RowGatherer
 from nssa_gis.detect.journal import Journal, journal_path
 from nssa_gis.detect.lock import OutputLock
@@ -363,7 +363,7 @@ class _Run:
         info = self._layer_info()
         merger = SeamMerger(self.plan.grid, method=self.options.merge)
 
-        def put(merged: Detections) -> None:
+        def put(merged: GridDetections) -> None:
             kept = _wanted(merged, self.plan)
             if len(kept):
                 writer.write(records(kept, self.scene.frame, info, writer.next_id))
@@ -421,7 +421,7 @@ def _batch_size(backend: Backend) -> int:
     return 4 if device == "cpu" else 16
 
 
-def _on_grid(found: Detections, batch: TileBatch, plan: Plan) -> Detections:
+def _on_grid(found: TileDetections, batch: TileBatch, plan: Plan) -> GridDetections:
     """Turn what was found in a batch into detections on the working grid.
 
     Boxes centred on invalid pixels are dropped and boxes are clipped to the scene: what hangs over its edge
@@ -430,23 +430,23 @@ def _on_grid(found: Detections, batch: TileBatch, plan: Plan) -> Detections:
     if batch.valid is not None and len(found):
         centres = np.floor((found.boxes[:, :2] + found.boxes[:, 2:]) / 2).astype(np.int64)
         x, y = np.clip(centres, 0, plan.grid.tile - 1).T
-        found = found.take(batch.valid[found.tile, y, x])
-    ids = batch.ids[found.tile]
+        found = found.take(batch.valid[found.item, y, x])
+    ids = batch.ids[found.item]
     boxes = found.boxes + np.tile(plan.grid.windows(ids)[:, :2], 2)
     limits = np.array([plan.grid.width, plan.grid.height] * 2, np.float64)
     boxes = np.clip(boxes, 0.0, limits)
     cut = plan.grid.cut_sides(boxes, ids)
-    whole = Detections.from_columns(boxes, found.scores, found.labels, ids, cut)
+    whole = GridDetections.of(boxes, found.scores, found.labels, ids, cut)
     return whole.take((boxes[:, 2:] > boxes[:, :2]).all(axis=1) & (found.scores >= plan.candidate_threshold))
 
 
-def _wanted(merged: Detections, plan: Plan) -> Detections:
+def _wanted(merged: GridDetections, plan: Plan) -> SceneDetections:
     """Keep the wanted scores, classes and places; boxes become scene pixels."""
     merged = merged.take(merged.scores >= np.float32(plan.threshold))
     if plan.labels is not None:
         merged = merged.take(np.isin(merged.labels, plan.labels))
     boxes = merged.boxes / np.tile(plan.scale, 2)
-    merged = Detections.from_columns(boxes, merged.scores, merged.labels, merged.tile, merged.cut)
+    objects = SceneDetections(boxes, merged.scores, merged.labels)
     if plan.area is None:
-        return merged
-    return merged.take(plan.area.contains((boxes[:, :2] + boxes[:, 2:]) / 2))
+        return objects
+    return objects.take(plan.area.contains((boxes[:, :2] + boxes[:, 2:]) / 2))

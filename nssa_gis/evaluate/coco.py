@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from nssa_gis.boxes.columns import Detections
+from nssa_gis.boxes.columns import SceneDetections
 from nssa_gis.errors import NssaError
 from nssa_gis.evaluate.calibration import ScoreLine, calibration_error
 
@@ -112,7 +112,7 @@ class Accuracy:
 
 
 def evaluate_boxes(
-    truths: Sequence[ImageTruth], found: Sequence[Detections], classes: int, max_detections: int = 1500
+    truths: Sequence[ImageTruth], found: Sequence[SceneDetections], classes: int, max_detections: int = 1500
 ) -> Accuracy:
     """Score detections against labels.
 
@@ -176,7 +176,7 @@ class Averages:
 
 def average_precisions(
     truths: Sequence[ImageTruth],
-    found: Sequence[Detections],
+    found: Sequence[SceneDetections],
     classes: int,
     areas: Mapping[str, tuple[float, float]],
     limits: tuple[int, ...],
@@ -228,17 +228,17 @@ def _mean(table: NDArray[np.float64]) -> float:
     return float(table[table > -1].mean()) if (table > -1).any() else float("nan")
 
 
-def without_excused(truths: Sequence[ImageTruth], found: Sequence[Detections]) -> list[Detections]:
+def without_excused(truths: Sequence[ImageTruth], found: Sequence[SceneDetections]) -> list[SceneDetections]:
     """Drop what :func:`excused` tells, image by image."""
     return [d.take(~excused(d, t)) for t, d in zip(truths, found, strict=True)]
 
 
-def excused(found: Detections, truth: ImageTruth) -> NDArray[np.bool_]:
+def excused(found: SceneDetections, truth: ImageTruth) -> NDArray[np.bool_]:
     """Tell detections in an ignore area that is for all classes or for their own: ``(N,)``."""
     return in_ignore(found.boxes, truth.ignore[truth.ignore_classes < 0]) | in_crowd(found, truth)
 
 
-def in_crowd(found: Detections, truth: ImageTruth) -> NDArray[np.bool_]:
+def in_crowd(found: SceneDetections, truth: ImageTruth) -> NDArray[np.bool_]:
     """Tell detections in an ignore area of their own class: ``(N,)``."""
     inside = np.zeros(len(found), bool)
     for label in np.unique(truth.ignore_classes[truth.ignore_classes >= 0]):
@@ -257,7 +257,7 @@ def in_ignore(boxes: NDArray[np.float64], ignore: NDArray[np.floating]) -> NDArr
     return shared >= 0.5 * (boxes[:, 2:] - boxes[:, :2]).prod(1)
 
 
-def match(truth: ImageTruth, found: Detections, iou: float = 0.5) -> NDArray[np.bool_]:
+def match(truth: ImageTruth, found: SceneDetections, iou: float = 0.5) -> NDArray[np.bool_]:
     """Greedy one-to-one matching by descending score within classes: which detections are true ``(N,)``."""
     hit = np.zeros(len(found), bool)
     if len(found) == 0 or len(truth.boxes) == 0:
@@ -350,7 +350,7 @@ def common_threshold(curves: Sequence[Curve]) -> float:
     return float(good[np.argmin(np.abs(good - (good[0] + good[-1]) / 2))])
 
 
-def precision_recall(truths: Sequence[ImageTruth], found: Sequence[Detections], label: int | None = None) -> Curve:
+def precision_recall(truths: Sequence[ImageTruth], found: Sequence[SceneDetections], label: int | None = None) -> Curve:
     """Precision-recall curve at IoU 0.5 over all images, of one class or of all together.
 
     A detection that matches no object counts neither way in an ignore area of its class, as in COCO; areas for all
@@ -398,7 +398,7 @@ def _coco_truth(truths: Sequence[ImageTruth], classes: int) -> dict[str, list[di
     }
 
 
-def _coco_found(found: Sequence[Detections]) -> NDArray[np.float64]:
+def _coco_found(found: Sequence[SceneDetections]) -> NDArray[np.float64]:
     rows = [
         np.column_stack(
             (np.full(len(d), i + 1), d.boxes[:, :2], d.boxes[:, 2:] - d.boxes[:, :2], d.scores, d.labels + 1)

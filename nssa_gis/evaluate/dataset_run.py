@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from nssa_gis.boxes.columns import Detections
+from nssa_gis.boxes.columns import GridDetections, SceneDetections
 from nssa_gis.errors import NssaError, UsageError
 from nssa_gis.evaluate.coco import ImageTruth
 from nssa_gis.geo.grid import TileGrid
@@ -116,8 +116,8 @@ def spread(entries: Sequence[Entry], limit: int | None) -> list[Entry]:
 
 
 def only_classes(
-    truths: Sequence[ImageTruth], found: Sequence[Detections], used: Sequence[int]
-) -> tuple[list[ImageTruth], list[Detections]]:
+    truths: Sequence[ImageTruth], found: Sequence[SceneDetections], used: Sequence[int]
+) -> tuple[list[ImageTruth], list[SceneDetections]]:
     """Leave out classes of the model that the dataset does not label, and number the others anew.
 
     Parameters
@@ -132,7 +132,7 @@ def only_classes(
     known = [d.take(np.isin(d.labels, used)) for d in found]
     return (
         [replace(t, labels=number[t.labels], ignore_labels=number[t.ignore_classes]) for t in truths],
-        [Detections.from_columns(d.boxes, d.scores, number[d.labels]) for d in known],
+        [SceneDetections.of(d.boxes, d.scores, number[d.labels]) for d in known],
     )
 
 
@@ -143,7 +143,7 @@ def detect_entries(
     scale: float | None,
     gsd: float | None,
     report: Callable[[int], None] = lambda done: None,
-) -> list[Detections]:
+) -> list[SceneDetections]:
     """Detect in every image.
 
     Parameters
@@ -163,7 +163,7 @@ def detect_entries(
 
     Returns
     -------
-    list of Detections
+    list of SceneDetections
         Per image, in its own pixels, by falling score.
 
     Raises
@@ -183,12 +183,12 @@ def detect_entries(
         seen = detect_array(backend, info, pixels)
         boxes = seen.boxes * np.array([width / w, height / h] * 2)
         order = np.argsort(-seen.scores, kind="stable")
-        found.append(Detections.from_columns(boxes, seen.scores, seen.labels).take(order))
+        found.append(SceneDetections.of(boxes, seen.scores, seen.labels).take(order))
         report(done)
     return found
 
 
-def detect_array(backend: Backend, info: ModelInfo, pixels: NDArray[np.uint8]) -> Detections:
+def detect_array(backend: Backend, info: ModelInfo, pixels: NDArray[np.uint8]) -> SceneDetections:
     """Detect in an RGB array ``(H, W, 3)`` at the model's GSD, tiled if it is large; boxes in its pixels."""
     height, width = pixels.shape[:2]
     if max(height, width) <= _TILE:
@@ -196,7 +196,7 @@ def detect_array(backend: Backend, info: ModelInfo, pixels: NDArray[np.uint8]) -
         found = backend.predict(batch[None], _FLOOR)
         boxes = np.clip(found.boxes, 0, np.array([width, height] * 2))
         kept = (boxes[:, 2:] > boxes[:, :2]).all(1)
-        return Detections.from_columns(boxes[kept], found.scores[kept], found.labels[kept])
+        return SceneDetections.of(boxes[kept], found.scores[kept], found.labels[kept])
     grid = TileGrid(width, height, _TILE, info.overlap, PAD_MULTIPLE)
     parts = []
     for number in range(len(grid)):
@@ -204,9 +204,10 @@ def detect_array(backend: Backend, info: ModelInfo, pixels: NDArray[np.uint8]) -
         found = backend.predict(_padded(pixels[y0:y1, x0:x1], _TILE, _TILE)[None], _FLOOR)
         boxes = np.clip(found.boxes + np.array([x0, y0] * 2), 0, np.array([width, height] * 2))
         ids = np.full(len(boxes), number)
-        placed = Detections.from_columns(boxes, found.scores, found.labels, ids, grid.cut_sides(boxes, ids))
+        placed = GridDetections.of(boxes, found.scores, found.labels, ids, grid.cut_sides(boxes, ids))
         parts.append(placed.take((boxes[:, 2:] > boxes[:, :2]).all(1)))
-    return merge_detections(Detections.concat(parts), grid)
+    merged = merge_detections(GridDetections.concat(parts), grid)
+    return SceneDetections(merged.boxes, merged.scores, merged.labels)
 
 
 def _padded(pixels: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nssa_gis.boxes.columns import Detections
+from nssa_gis.boxes.columns import SceneDetections
 from nssa_gis.evaluate.coco import Curve, ImageTruth, average_precisions, excused, precision_recall
 from nssa_gis.evaluate.visdrone import official_scores
 
@@ -153,7 +153,7 @@ class ProtocolScore:
 
 
 def score_protocol(
-    name: str, truths: Sequence[ImageTruth], found: Sequence[Detections], classes: Sequence[str]
+    name: str, truths: Sequence[ImageTruth], found: Sequence[SceneDetections], classes: Sequence[str]
 ) -> ProtocolScore:
     """Score detections under a protocol.
 

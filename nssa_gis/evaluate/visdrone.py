@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nssa_gis.boxes.columns import Detections
+from nssa_gis.boxes.columns import SceneDetections
 from nssa_gis.evaluate.coco import ImageTruth, iou_matrix
 
 _IOUS = np.linspace(0.5, 0.95, 10)
@@ -39,11 +39,14 @@ class OfficialScores:
     class_ap: NDArray[np.float64]
     class_ap50: NDArray[np.float64]
     truths: list[ImageTruth]
-    found: list[Detections]
+    found: list[SceneDetections]
 
 
 def official_scores(
-    truths: Sequence[ImageTruth], found: Sequence[Detections], classes: int, limits: tuple[int, ...] = (1, 10, 100, 500)
+    truths: Sequence[ImageTruth],
+    found: Sequence[SceneDetections],
+    classes: int,
+    limits: tuple[int, ...] = (1, 10, 100, 500),
 ) -> OfficialScores:
     """Score as the toolkit does.
 
@@ -149,7 +152,7 @@ def _whole(boxes: NDArray[np.floating]) -> NDArray[np.int64]:
 
 
 def _curves(
-    truths: Sequence[ImageTruth], found: Sequence[Detections]
+    truths: Sequence[ImageTruth], found: Sequence[SceneDetections]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Precision and recall after each detection of one class, per IoU: two arrays ``(T, N)``."""
     total = sum(len(t.boxes) for t in truths)
@@ -160,7 +163,7 @@ def _curves(
     return true / np.arange(1, true.shape[1] + 1), true / total
 
 
-def _hits(truth: ImageTruth, found: Detections) -> NDArray[np.bool_]:
+def _hits(truth: ImageTruth, found: SceneDetections) -> NDArray[np.bool_]:
     """Greedy matching by falling score at every IoU: ``(T, N)``, in the order of falling score."""
     order = np.argsort(-found.scores, kind="stable")
     hits = np.zeros((len(_IOUS), len(order)), bool)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nssa_gis.boxes.columns import Detections
+from nssa_gis.boxes.columns import TileDetections
 from nssa_gis.boxes.nms import nms
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ _MAX_CANDIDATES = 6000
 
 def detections_of(
     model: Detector, out: Predictions, side: tuple[int, int], score_threshold: float, nms_iou: float
-) -> Detections:
+) -> TileDetections:
     """Threshold, decode and suppress.
 
     Parameters
@@ -38,14 +38,14 @@ def detections_of(
 
     Returns
     -------
-    Detections
+    TileDetections
         ``tile`` is the index in the batch; boxes in tile pixels, clipped to the tile; ``cut`` is 0.
     """
     parts = [
         _image_detections(model, out.logits[i], out.distances[i], side, score_threshold, nms_iou, i)
         for i in range(len(out.logits))
     ]
-    return Detections.concat(parts)
+    return TileDetections.concat(parts)
 
 
 def _image_detections(
@@ -56,7 +56,7 @@ def _image_detections(
     score_threshold: float,
     nms_iou: float,
     number: int,
-) -> Detections:
+) -> TileDetections:
     from nssa_gis.model.head import decode_boxes
 
     height, width = side
@@ -69,6 +69,6 @@ def _image_detections(
     points, strides = model.points(height, width, logits.device)
     boxes = decode_boxes(points[point], strides[point], distances[point]).cpu().double().numpy()
     boxes = np.clip(boxes, 0, np.array([width, height, width, height], np.float64))
-    found = Detections.from_columns(boxes, value.cpu().numpy(), label.cpu().numpy(), tile=number)
+    found = TileDetections.of(boxes, value.cpu().numpy(), label.cpu().numpy(), number)
     found = found.take((boxes[:, 2:] > boxes[:, :2]).all(1))
     return found.take(nms(found.boxes, found.scores, found.labels, nms_iou))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from nssa_gis.boxes.columns import Detections
+from nssa_gis.boxes.columns import TileDetections
 from nssa_gis.boxes.consensus import consensus
 from nssa_gis.model.config import PAD_MULTIPLE
 from nssa_gis.runtime.backends.protocol import Backend
@@ -126,13 +126,13 @@ class AugmentedBackend:
         """Device and precision in words, and the number of views."""
         return f"{self.inner.description}, {len(self.views)} views ({self.kind})"
 
-    def predict(self, batch: NDArray[np.uint8], score_threshold: float) -> Detections:
+    def predict(self, batch: NDArray[np.uint8], score_threshold: float) -> TileDetections:
         """Detect in tiles ``(B, C, H, W)``; see :meth:`nssa_gis.runtime.backends.protocol.Backend.predict`."""
         size = (batch.shape[2], batch.shape[3])
         parts = []
         for view in self.views:
             found = self.inner.predict(view.show(batch), min(_VIEW_FLOOR, score_threshold))
-            parts.append(Detections.from_columns(view.back(found.boxes, size), found.scores, found.labels, found.tile))
+            parts.append(found.replace(boxes=view.back(found.boxes, size)))
         mean = consensus(parts)
         return mean.take(mean.scores >= score_threshold)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nssa_gis.boxes.columns import CUT_BOTTOM, CUT_LEFT, CUT_RIGHT, CUT_TOP, Detections
+from nssa_gis.boxes.columns import CUT_BOTTOM, CUT_LEFT, CUT_RIGHT, CUT_TOP, GridDetections
 from nssa_gis.geo.grid import TileGrid
 
 #: Pixels by which a detector's edge may miss a tile edge. Boxes this close to a window count as reaching it.
@@ -26,7 +26,7 @@ class Band:
 
     Attributes
     ----------
-    found : Detections
+    found : GridDetections
         N rows in canonical order (see `canonical`), boxes in global model-grid pixels.
     row, col : ndarray of int64, shape (N,)
         Tile row and column.
@@ -37,14 +37,14 @@ class Band:
         where they truly are the tile does not know.
     """
 
-    found: Detections
+    found: GridDetections
     row: NDArray[np.int64]
     col: NDArray[np.int64]
     near: NDArray[np.uint8]
     view: NDArray[np.float64]
 
     @classmethod
-    def of(cls, found: Detections, grid: TileGrid) -> Band:
+    def of(cls, found: GridDetections, grid: TileGrid) -> Band:
         """Place detections in the grid."""
         row, col = grid.rows_of(found.tile), grid.cols_of(found.tile)
         view = np.empty((4, len(found)))
@@ -66,7 +66,7 @@ class Band:
     def concat(cls, parts: list[Band]) -> Band:
         """All parts one after another."""
         return cls(
-            Detections.concat([p.found for p in parts]),
+            GridDetections.concat([p.found for p in parts]),
             *(np.concatenate([getattr(p, f) for p in parts]) for f in ("row", "col", "near", "view")),
         )
 
@@ -95,12 +95,12 @@ class Band:
         return (offset < grid.tile) & (self.view[:, 3] > offset - SLACK) & (row < grid.rows)
 
 
-def canonical(found: Detections) -> NDArray[np.intp]:
+def canonical(found: GridDetections) -> NDArray[np.intp]:
     """Order by tile, then ``y0, x0, y1, x1``, label, score (falling), cut: the same whatever the order given.
 
     Parameters
     ----------
-    found : Detections
+    found : GridDetections
         N rows.
 
     Returns

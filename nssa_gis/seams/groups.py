@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from nssa_gis.boxes.columns import Detections
+from nssa_gis.boxes.columns import GridDetections
 from nssa_gis.boxes.nms import independent_set
 from nssa_gis.geo.grid import TileGrid
 from nssa_gis.seams.band import SIDES, SLACK, Band
@@ -49,7 +49,7 @@ def components(count: int, i: IndexArray, j: IndexArray) -> IndexArray:
         label = label[label]
 
 
-def resolve(band: Band, edges: Edges, grid: TileGrid) -> Detections:
+def resolve(band: Band, edges: Edges, grid: TileGrid) -> GridDetections:
     """One record for each object among whole components of matched boxes.
 
     Pieces that each saw one end are joined first. Then the best takes everything matched with itself: whole
@@ -69,7 +69,7 @@ def resolve(band: Band, edges: Edges, grid: TileGrid) -> Detections:
 
     Returns
     -------
-    Detections
+    GridDetections
         A whole object has the record of its best box; a joined one that of its best piece, with the joined
         box and only those cut sides on which no piece saw its end.
     """
@@ -92,7 +92,7 @@ def resolve(band: Band, edges: Edges, grid: TileGrid) -> Detections:
     bodies = np.flatnonzero(kept)[joined]
     boxes, cut = chosen.boxes.copy(), chosen.cut.copy()
     boxes[joined], cut[joined] = _joined(band, body, bodies)
-    return Detections(boxes, chosen.scores, chosen.labels, chosen.tile, cut)
+    return GridDetections(boxes, chosen.scores, chosen.labels, chosen.tile, cut)
 
 
 def _ranking(band: Band, edges: Edges, joined: NDArray[np.bool_], grid: TileGrid) -> IndexArray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from nssa_gis.boxes.columns import Detections
+from nssa_gis.boxes.columns import GridDetections
 from nssa_gis.errors import UsageError
 from nssa_gis.geo.grid import TileGrid
 from nssa_gis.seams.band import Band, canonical
@@ -60,8 +60,8 @@ class SeamMerger:
         self.method = method
         self.iou = iou
         self._next_row = 0
-        self._held: list[Detections] = []
-        self._band = Band.of(Detections.empty(), grid)
+        self._held: list[GridDetections] = []
+        self._band = Band.of(GridDetections.empty(), grid)
         self._edges = Edges.empty()
 
     @property
@@ -69,19 +69,19 @@ class SeamMerger:
         """Boxes held back because a later row may change them."""
         return len(self._band) + sum(map(len, self._held))
 
-    def add_row(self, row: int, found: Detections) -> Detections:
+    def add_row(self, row: int, found: GridDetections) -> GridDetections:
         """Take all detections of one row of tiles.
 
         Parameters
         ----------
         row : int
             Row of the grid; rows come in ascending order, any may be left out.
-        found : Detections
+        found : GridDetections
             Boxes in global model-grid pixels, `tile` and `cut` set.
 
         Returns
         -------
-        Detections
+        GridDetections
             What is final now, by tile, then ``y0, x0``.
 
         Raises
@@ -95,26 +95,26 @@ class SeamMerger:
             raise ValueError(f"row {row}: some detections belong to tiles of another row")
         return self._advance(found, row + 1)
 
-    def finish(self) -> Detections:
+    def finish(self) -> GridDetections:
         """End of the scene: everything that was held back.
 
         Returns
         -------
-        Detections
+        GridDetections
         """
         if self.method in ("seam", "none"):
-            return self._advance(Detections.empty(), self.grid.rows)
-        held = Detections.concat(self._held)
+            return self._advance(GridDetections.empty(), self.grid.rows)
+        held = GridDetections.concat(self._held)
         self._held = []
         merged = merge_by_overlap(held.take(canonical(held)), self.method, self.iou)
         return merged.take(canonical(merged))
 
-    def _advance(self, found: Detections, next_row: int) -> Detections:
+    def _advance(self, found: GridDetections, next_row: int) -> GridDetections:
         """Take detections of rows below `next_row`; return what rows from `next_row` on cannot change."""
         self._next_row = next_row
         if self.method not in ("seam", "none"):
             self._held.append(found)
-            return Detections.empty()
+            return GridDetections.empty()
         found = found.take(canonical(found))
         if self.method == "none":
             return found
@@ -122,10 +122,10 @@ class SeamMerger:
         shared = fresh.reaches_any(self.grid)
         inside, reaching = np.flatnonzero(~shared), np.flatnonzero(shared)
         done = [found.take(inside), self._match(fresh.take(reaching), next_row)]
-        final = Detections.concat(done)
+        final = GridDetections.concat(done)
         return final.take(canonical(final))
 
-    def _match(self, fresh: Band, next_row: int) -> Detections:
+    def _match(self, fresh: Band, next_row: int) -> GridDetections:
         """Match new boxes with the held ones and one another; settle every group that is complete."""
         held = len(self._band)
         band = Band.concat([self._band, fresh])
@@ -141,17 +141,17 @@ class SeamMerger:
         alone = band.found.take(np.flatnonzero(~stays & ~matched))
         settled = resolve(*_subset(band, edges, ~stays & matched), self.grid)
         self._band, self._edges = _subset(band, edges, stays)
-        return Detections.concat([alone, settled])
+        return GridDetections.concat([alone, settled])
 
 
 def merge_detections(
-    found: Detections, grid: TileGrid, *, method: str = "seam", iou: float | None = None
-) -> Detections:
+    found: GridDetections, grid: TileGrid, *, method: str = "seam", iou: float | None = None
+) -> GridDetections:
     """Merge the detections of a whole scene at once.
 
     Parameters
     ----------
-    found : Detections
+    found : GridDetections
         N rows in any order, boxes in global model-grid pixels, `tile` and `cut` set.
     grid : TileGrid
         The tile plan.
@@ -160,7 +160,7 @@ def merge_detections(
 
     Returns
     -------
-    Detections
+    GridDetections
         The same records that `SeamMerger` gives row by row; by tile, then ``y0, x0``.
     """
     merger = SeamMerger(grid, method=method, iou=iou)
@@ -178,7 +178,7 @@ def merge_detections(
         stop = int(np.searchsorted(rows, last, side="right"))
         parts.append(merger._advance(found.take(slice(start, stop)), int(last) + 1))
         start = stop
-    merged = Detections.concat([*parts, merger.finish()])
+    merged = GridDetections.concat([*parts, merger.finish()])
     return merged.take(canonical(merged))
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from nssa_gis.boxes.columns import Detections
+from nssa_gis.boxes.columns import GridDetections
 from nssa_gis.boxes.nms import independent_set, overlapping_pairs
 
 
-def merge_by_overlap(found: Detections, method: str, iou: float) -> Detections:
+def merge_by_overlap(found: GridDetections, method: str, iou: float) -> GridDetections:
     """Merge boxes of one class that overlap by more than `iou`, wherever they come from.
 
     In all three the boxes are taken by falling score, and each one takes to itself those that overlap it and
@@ -16,7 +16,7 @@ def merge_by_overlap(found: Detections, method: str, iou: float) -> Detections:
 
     Parameters
     ----------
-    found : Detections
+    found : GridDetections
         N rows in canonical order.
     method : {"nms", "nmm", "wbf"}
         What becomes of a group: its best box (non-maximum suppression), the hull of its boxes (greedy
@@ -27,7 +27,7 @@ def merge_by_overlap(found: Detections, method: str, iou: float) -> Detections:
 
     Returns
     -------
-    Detections
+    GridDetections
         One row a group, in the order of their best boxes.
     """
     count = len(found)
@@ -51,9 +51,9 @@ def merge_by_overlap(found: Detections, method: str, iou: float) -> Detections:
         for side in (0, 1):
             np.minimum.at(boxes[:, side], group, found.boxes[:, side])
             np.maximum.at(boxes[:, side + 2], group, found.boxes[:, side + 2])
-        return Detections(boxes, best.scores, best.labels, best.tile, best.cut)
+        return GridDetections(boxes, best.scores, best.labels, best.tile, best.cut)
     weight = np.maximum(found.scores.astype(np.float64), 1e-9)
     total = np.bincount(group, weight, len(best))
     boxes = np.stack([np.bincount(group, weight * side, len(best)) / total for side in found.boxes.T], axis=1)
     mean = (total / np.maximum(np.bincount(group, minlength=len(best)), 1)).astype(np.float32)
-    return Detections(boxes, mean, best.labels, best.tile, best.cut)
+    return GridDetections(boxes, mean, best.labels, best.tile, best.cut)

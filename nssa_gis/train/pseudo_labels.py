@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nssa_gis.boxes.columns import Detections
+from nssa_gis.boxes.columns import TileDetections
 from nssa_gis.boxes.consensus import consensus
 from nssa_gis.boxes.nms import overlapping_pairs
 from nssa_gis.model.detector import Detector
@@ -44,7 +44,7 @@ class Doubt:
 
 def view_consensus(
     model: Detector, image: LabelledImage, gsd: float, autocast: torch.dtype | None, nms_iou: float
-) -> Detections:
+) -> TileDetections:
     """Detect in four views (as is, mirrored both ways, half turn); the score is the mean over the views.
 
     A view without the object counts as 0, so what only one view shows stays doubtful. Boxes are the mean of the
@@ -60,7 +60,7 @@ def view_consensus(
         found, _ = detect_image(model, shown, gsd, autocast, nms_iou)
         found = found.take(found.scores >= _FLOOR)
         boxes = view.back(found.boxes * scale, (height, width))
-        parts.append(Detections.from_columns(boxes, found.scores, found.labels))
+        parts.append(TileDetections.of(boxes, found.scores, found.labels, 0))
     return consensus(parts)
 
 
@@ -145,7 +145,7 @@ def suggest(
     return table
 
 
-def _certain(found: Detections, sure: float) -> NDArray[np.bool_]:
+def _certain(found: TileDetections, sure: float) -> NDArray[np.bool_]:
     """Tell which detections are labels: sure ones that do not lie on a better one of their class."""
     certain = found.scores >= sure
     labels = np.flatnonzero(certain)

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from nssa_gis.boxes.columns import Detections
+from nssa_gis.boxes.columns import TileDetections
 from nssa_gis.boxes.nms import independent_set, ranks
 from nssa_gis.model.detector import Detector
 from nssa_gis.train.datasets import LabelledImage
@@ -52,7 +52,7 @@ FloatArray = NDArray[np.float64]
 
 def detect_turned(
     model: Detector, image: LabelledImage, gsd: float, autocast: torch.dtype | None, nms_iou: float
-) -> Detections:
+) -> TileDetections:
     """Detect in views turned by steps of 10 degrees, and take each object from the view in which it fills its box.
 
     All classes are taken for elongated bodies on the ground: none lies on another, of whatever class. Each view is run
@@ -73,13 +73,13 @@ def detect_turned(
 
     Returns
     -------
-    Detections
+    TileDetections
         Upright boxes in pixels of the image. The score is that of the one view, less what speaks against the box:
         breadth beyond what is usual for its class, little elongation, a part outside the image.
     """
     corners, scores, labels, view = _look(model, image, gsd, autocast, nms_iou)
     if not len(scores):
-        return Detections.empty()
+        return TileDetections.empty()
     first, second = corners[:, 1] - corners[:, 0], corners[:, 3] - corners[:, 0]
     sides = np.sort(np.stack((np.hypot(*first.T), np.hypot(*second.T)), 1), axis=1)
     aspect = sides[:, 1] / sides[:, 0]
@@ -91,7 +91,7 @@ def detect_turned(
     away = _away(view, telling & (breadth < _POINTING))
     rank = fit - _PER_VIEW * np.minimum(away, _MOST_VIEWS)
     kept = _apart(corners, rank, (away == 0) & (fit >= _SURE))
-    found = Detections.from_columns(boxes[kept], fit[kept], labels[kept])
+    found = TileDetections.of(boxes[kept], fit[kept], labels[kept], 0)
     return found.take(found.scores >= _FLOOR)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from nssa_gis.boxes.columns import Detections
+from nssa_gis.boxes.columns import SceneDetections
 from nssa_gis.evaluate.calibration import ScoreLine, fit_score_line
 from nssa_gis.evaluate.coco import (
     Accuracy,
@@ -33,7 +33,7 @@ _ENOUGH, _ENOUGH_OF_CLASS = 200, 50
 
 def detect_image(
     model: Detector, image: LabelledImage, gsd: float, autocast: torch.dtype | None, nms_iou: float
-) -> tuple[Detections, ImageTruth]:
+) -> tuple[SceneDetections, ImageTruth]:
     """Run one labelled image whole, resampled to ``gsd``; detections and labels in pixels of that grid."""
     zoom = image.gsd / gsd
     height, width = image.height, image.width
@@ -48,10 +48,10 @@ def detect_image(
     with torch.inference_mode(), torch.autocast(device.type, autocast, enabled=autocast is not None):
         out = model(tensor)
     found = detections_of(model, out, padded.shape[1:], _SCORE_FLOOR, nms_iou)  # type: ignore[arg-type]
-    return found, image.truth(scale)
+    return SceneDetections(found.boxes, found.scores, found.labels), image.truth(scale)
 
 
-Pair = tuple[Detections, ImageTruth]
+Pair = tuple[SceneDetections, ImageTruth]
 
 
 def detect_sources(
@@ -141,14 +141,14 @@ def calibrated(pairs: dict[str, list[Pair]], classes: int) -> tuple[dict[str, li
 
     Parameters
     ----------
-    pairs : dict of str to list of (Detections, ImageTruth)
+    pairs : dict of str to list of (SceneDetections, ImageTruth)
         By source.
     classes : int
         K, number of classes.
 
     Returns
     -------
-    pairs : dict of str to list of (Detections, ImageTruth)
+    pairs : dict of str to list of (SceneDetections, ImageTruth)
         With the new scores.
     lines : tuple of ScoreLine
         K of them, fitted to all images together. A class with few objects gets the line of all classes; with few
@@ -166,9 +166,9 @@ def calibrated(pairs: dict[str, list[Pair]], classes: int) -> tuple[dict[str, li
     return {name: [(_rescored(d, lines), t) for d, t in found] for name, found in pairs.items()}, lines
 
 
-def _rescored(found: Detections, lines: Sequence[ScoreLine]) -> Detections:
+def _rescored(found: SceneDetections, lines: Sequence[ScoreLine]) -> SceneDetections:
     slope, offset = np.array([(line.slope, line.offset) for line in lines])[found.labels].T
-    return Detections.from_columns(found.boxes, ScoreLine(slope, offset)(found.scores), found.labels)
+    return SceneDetections.of(found.boxes, ScoreLine(slope, offset)(found.scores), found.labels)
 
 
 def _score(pairs: list[Pair], classes: int) -> Accuracy:

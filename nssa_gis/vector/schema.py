@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from nssa_gis.boxes.columns import Detections
+from nssa_gis.boxes.columns import SceneDetections
 from nssa_gis.errors import NssaError
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ def empty_chunk(info: LayerInfo) -> Chunk:
     return Chunk(np.empty((0, corners, 2)), {f.name: np.empty(0, f.dtype) for f in FIELDS})
 
 
-def records(detections: Detections, frame: Frame, info: LayerInfo, first_id: int = 1) -> Chunk:
+def records(detections: SceneDetections, frame: Frame, info: LayerInfo, first_id: int = 1) -> Chunk:
     """Turn detections into rows of the output layer.
 
     A scene without georeference has no map, so its layer is in image pixels with y turned upwards (row 10 is
@@ -176,7 +176,7 @@ def records(detections: Detections, frame: Frame, info: LayerInfo, first_id: int
 
     Parameters
     ----------
-    detections : Detections
+    detections : SceneDetections
         Boxes in pixels of the scene (pixel edges).
     frame : Frame
         Pixel-to-map conversion of the scene.

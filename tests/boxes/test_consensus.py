@@ -1,19 +1,19 @@
 import numpy as np
 import pytest
 
-from nssa_gis.boxes.columns import Detections
+from nssa_gis.boxes.columns import TileDetections
 from nssa_gis.boxes.consensus import consensus
 
 
 def of(*rows, tile=0):
     table = np.array(rows, float).reshape(-1, 6)
-    return Detections.from_columns(table[:, :4], table[:, 4], table[:, 5], tile)
+    return TileDetections.of(table[:, :4], table[:, 4], table[:, 5], tile)
 
 
 def by_hand(views, iou=0.5):
     """The same, one object after another."""
     left = [(v, k) for v, found in enumerate(views) for k in range(len(found))]
-    left.sort(key=lambda at: (views[at[0]].tile[at[1]], -views[at[0]].scores[at[1]], at[0], at[1]))
+    left.sort(key=lambda at: (views[at[0]].item[at[1]], -views[at[0]].scores[at[1]], at[0], at[1]))
 
     def overlap(a, b):
         low, high = np.maximum(a[:2], b[:2]), np.minimum(a[2:], b[2:])
@@ -23,7 +23,7 @@ def by_hand(views, iou=0.5):
     def same(one, two):
         (v, k), (w, m) = one, two
         a, b = views[v], views[w]
-        return a.tile[k] == b.tile[m] and a.labels[k] == b.labels[m] and overlap(a.boxes[k], b.boxes[m]) > iou
+        return a.item[k] == b.item[m] and a.labels[k] == b.labels[m] and overlap(a.boxes[k], b.boxes[m]) > iou
 
     seeds = []
     for at in left:
@@ -41,7 +41,7 @@ def by_hand(views, iou=0.5):
         scores = np.array([views[a].scores[b] for a, b in members.values()], np.float64)
         boxes = np.array([views[a].boxes[b] for a, b in members.values()])
         box = (boxes * scores[:, None]).sum(0) / scores.sum()
-        rows.append([views[v].tile[k], *box, scores.sum() / len(views), views[v].labels[k]])
+        rows.append([views[v].item[k], *box, scores.sum() / len(views), views[v].labels[k]])
     return np.array(rows).reshape(-1, 7)
 
 
@@ -57,8 +57,8 @@ def test_classes_and_tiles_stay_apart():
     a = of([0, 0, 10, 10, 0.8, 0])
     assert len(consensus([a, of([0, 0, 10, 10, 0.8, 1])])) == 2
     assert len(consensus([a, of([0, 0, 10, 10, 0.8, 0], tile=1)])) == 2
-    assert len(consensus([a, Detections.empty()])) == 1
-    assert len(consensus([Detections.empty()] * 2)) == 0
+    assert len(consensus([a, TileDetections.empty()])) == 1
+    assert len(consensus([TileDetections.empty()] * 2)) == 0
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -70,8 +70,8 @@ def test_the_columns_do_what_the_loop_does(seed):
         centre, size = rng.uniform(0, 60, (n, 2)), rng.uniform(6, 14, (n, 2))
         boxes = np.hstack((centre - size / 2, centre + size / 2))
         tile, label = rng.integers(0, 2, n), rng.integers(0, 2, n)
-        views.append(Detections.from_columns(boxes, rng.uniform(0.1, 1, n), label, tile))
+        views.append(TileDetections.of(boxes, rng.uniform(0.1, 1, n), label, tile))
     got, want = consensus(views), by_hand(views)
     assert len(got) == len(want) > 20
-    mine = np.column_stack((got.tile, got.boxes, got.scores, got.labels))
+    mine = np.column_stack((got.item, got.boxes, got.scores, got.labels))
     np.testing.assert_allclose(mine, want, rtol=1e-5, atol=1e-5)

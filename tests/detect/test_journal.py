@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nssa_gis.boxes.columns import Detections
+from nssa_gis.boxes.columns import GridDetections
 from nssa_gis.detect.journal import Journal
 from nssa_gis.detect.lock import OutputLock
 from nssa_gis.errors import NssaError
@@ -20,7 +20,7 @@ MARK = {"scene": {"path": "a.tif", "bytes": 3}, "options": {"confidence": 0.3, "
 
 def some(n, seed=0):
     rng = np.random.default_rng(seed)
-    return Detections.from_columns(
+    return GridDetections.of(
         rng.random((n, 4)) * 1e6,
         rng.random(n),
         rng.integers(0, 9, n),
@@ -32,7 +32,7 @@ def some(n, seed=0):
 def same(one, other):
     return all(
         np.array_equal(getattr(one, f), getattr(other, f)) and getattr(one, f).dtype == getattr(other, f).dtype
-        for f in Detections.__dataclass_fields__
+        for f in GridDetections.__dataclass_fields__
     )
 
 

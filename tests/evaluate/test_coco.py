@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from nssa_gis.boxes.columns import Detections
+from nssa_gis.boxes.columns import SceneDetections
 from nssa_gis.evaluate.coco import (
     Curve,
     ImageTruth,
@@ -22,7 +22,7 @@ def truth(boxes, labels=None, ignore=()):
 
 
 def found(boxes, scores, labels=0):
-    return Detections.from_columns(boxes, scores, labels)
+    return SceneDetections.of(boxes, scores, labels)
 
 
 def test_perfect_detections():
@@ -45,8 +45,8 @@ def test_absent_class_is_left_out_not_zero():
 
 
 def test_no_truth_is_nan_and_nothing_found_is_zero():
-    assert math.isnan(evaluate_boxes([truth([])], [Detections.empty()], 1).ap)
-    assert evaluate_boxes([truth([[0, 0, 10, 10]])], [Detections.empty()], 1).ap == 0
+    assert math.isnan(evaluate_boxes([truth([])], [SceneDetections.empty()], 1).ap)
+    assert evaluate_boxes([truth([[0, 0, 10, 10]])], [SceneDetections.empty()], 1).ap == 0
 
 
 def test_detections_in_ignore_areas_change_nothing():
@@ -130,7 +130,7 @@ def test_operating_point_and_best_f1_by_hand():
 
 
 def test_nothing_found_has_no_operating_point():
-    empty = precision_recall([truth([[0, 0, 10, 10]])], [Detections.empty()])
+    empty = precision_recall([truth([[0, 0, 10, 10]])], [SceneDetections.empty()])
     assert (empty.operating_point(), empty.best_f1) == ((0, 0, 0, 1), 0)
     wrong = precision_recall([truth([[0, 0, 10, 10]])], [found([[50, 50, 60, 60]], [0.9])])
     assert (wrong.operating_point(), wrong.best_f1) == ((0, 0, 0, 1), 0)

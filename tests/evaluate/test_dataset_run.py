@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from planted import PlantedBackend, make_package
 
-from nssa_gis.boxes.columns import Detections
+from nssa_gis.boxes.columns import SceneDetections
 from nssa_gis.errors import NssaError, UsageError
 from nssa_gis.evaluate.coco import ImageTruth, excused, precision_recall, without_excused
 from nssa_gis.evaluate.dataset_run import (
@@ -58,7 +58,7 @@ class Sizes:
 
     def predict(self, batch, score_threshold):
         self.seen.append(batch.shape[2:])
-        return Detections.empty()
+        return SceneDetections.empty()
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_a_class_that_an_image_does_not_label_in_full_counts_neither_way(tmp_pat
     given = Entry(tmp_path / "a.png", "a.png", boxes, np.array([0, 1]), not_exhaustive=("tree",))
     truth = truth_of(given, np.array([0, 1]), blind_classes(given, ("car", "tree"), np.array([0, 1])))
     assert truth.labels.tolist() == [0]
-    found = Detections.from_columns(
+    found = SceneDetections.of(
         np.array([[0, 0, 8, 8], [90, 70, 100, 80], [20, 20, 30, 30], [92, 70, 100, 80]], np.float64),
         [0.9, 0.8, 0.7, 0.6],
         np.array([0, 0, 1, 1]),
@@ -138,7 +138,7 @@ def test_truth_keeps_what_concerns_the_evaluated_classes(tmp_path):
 def test_classes_without_labels_are_left_out_and_the_others_numbered_anew():
     boxes = np.array([[0, 0, 8, 8], [20, 20, 30, 30]], np.float64)
     truth = ImageTruth(boxes, np.array([2, 1]), boxes, np.array([2, -1]), np.array([5.0, 6.0]))
-    found = Detections.from_columns(boxes.repeat(2, 0), [0.9, 0.8, 0.7, 0.6], [0, 1, 2, 3])
+    found = SceneDetections.of(boxes.repeat(2, 0), [0.9, 0.8, 0.7, 0.6], [0, 1, 2, 3])
     (kept,), (seen,) = only_classes([truth], [found], [1, 2])
     assert (kept.labels.tolist(), kept.ignore_classes.tolist(), kept.sizes.tolist()) == ([1, 0], [1, -1], [5, 6])
     assert (seen.labels.tolist(), seen.scores.tolist()) == ([0, 1], pytest.approx([0.8, 0.7]))

@@ -10,7 +10,7 @@ import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from nssa_gis.boxes.columns import Detections
+from nssa_gis.boxes.columns import SceneDetections
 from nssa_gis.evaluate.coco import average_precisions, excused
 from nssa_gis.evaluate.dataset_run import class_table, truth_of
 from nssa_gis.evaluate.protocols import PROTOCOLS, score_protocol
@@ -74,7 +74,7 @@ def random_set(folder, seed, scenes=12):
     detections = []
     for (xywh, labels), score in zip(found, scores, strict=True):
         corners = np.concatenate((xywh[:, :2], xywh[:, :2] + xywh[:, 2:]), 1)
-        detections.append(Detections.from_columns(corners, score, labels))
+        detections.append(SceneDetections.of(corners, score, labels))
     every = np.concatenate([d.scores for d in detections])
     assert len(np.unique(every)) == len(every)
     (folder / "instances.json").write_text(json.dumps(table))

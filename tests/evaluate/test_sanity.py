@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from nssa_gis.boxes.columns import Detections
+from nssa_gis.boxes.columns import SceneDetections
 from nssa_gis.evaluate.coco import ImageTruth
 from nssa_gis.evaluate.protocols import PROTOCOLS, score_protocol
 from nssa_gis.evaluate.visdrone import _in_union
@@ -21,7 +21,7 @@ def truth(boxes, labels=0, ignore=(), ignore_labels=None, size=None):
 
 
 def found(boxes, scores=0.9, labels=0):
-    return Detections.from_columns(boxes, scores, labels)
+    return SceneDetections.of(boxes, scores, labels)
 
 
 def scatter(rng, n, low, high, span=900):
@@ -61,7 +61,7 @@ def test_a_class_that_is_never_found_counts_zero(protocol):
     t = truth([[0, 0, 10, 10], [50, 50, 60, 60]], [0, 1])
     got = score_protocol(protocol, [t], [found(t.boxes[:1])], ["a", "b"])
     assert got.ap50 == pytest.approx(0.5)
-    nothing = score_protocol(protocol, [t], [Detections.empty()], ["a", "b"])
+    nothing = score_protocol(protocol, [t], [SceneDetections.empty()], ["a", "b"])
     assert (nothing.ap, nothing.ap50, nothing.recall) == (0, 0, 0)
 
 
@@ -89,7 +89,7 @@ def ignore_case(ignore_labels):
     t = truth([[0, 0, 10, 10], [50, 50, 60, 60]], 0, [[100, 100, 300, 300]], ignore_labels)
     base = found(t.boxes, [0.4, 0.3])
     inside = np.tile(rng.uniform(110, 270, (30, 2)), 2) + np.array([0, 0, 12, 12])
-    return t, base, *(Detections.concat([found(boxes, 0.9), base]) for boxes in (inside, inside - 100))
+    return t, base, *(SceneDetections.concat([found(boxes, 0.9), base]) for boxes in (inside, inside - 100))
 
 
 @EVERY
@@ -130,7 +130,7 @@ def test_bins_go_by_the_area_of_the_label(protocol):
     area = next(iter(PROTOCOLS[protocol].areas.values()))
     assert area == (0, np.inf)
     t = ImageTruth(t.boxes, t.labels, t.ignore, areas=np.array([60.0]))  # a thin object in a large box
-    for detections in (found(t.boxes), Detections.empty()):
+    for detections in (found(t.boxes), SceneDetections.empty()):
         got = score_protocol(protocol, [t], [detections], ["a"])
         filled = [name for name, value in got.areas.items() if not math.isnan(value)]
         assert filled == [next(name for name in PROTOCOLS[protocol].areas if name != "all")]
@@ -171,7 +171,7 @@ def test_the_official_limit_is_over_all_classes_and_by_row():
     t, d = limit_case()
     labels = np.repeat([0, 1], 300)
     t = ImageTruth(t.boxes, labels, t.ignore)
-    d = Detections.from_columns(d.boxes, d.scores, labels)
+    d = SceneDetections.of(d.boxes, d.scores, labels)
     official = score_protocol("visdrone-official", [t], [d], ["a", "b"])
     assert official.recalls[500] == pytest.approx((1 + 200 / 300) / 2)
     assert score_protocol("visdrone", [t], [d], ["a", "b"]).recalls[500] == pytest.approx(1)

@@ -4,7 +4,7 @@ import rasterio
 from affine import Affine
 from PIL import Image, ImageColor
 
-from nssa_gis.boxes.columns import Detections
+from nssa_gis.boxes.columns import SceneDetections
 from nssa_gis.errors import NssaError, UsageError
 from nssa_gis.geo.frame import Frame
 from nssa_gis.pictures.preview import draw_preview
@@ -69,7 +69,7 @@ def test_preview_of_other_imagery(count, dtype, options, tmp_path, frame, info, 
 
 def test_preview_without_objects_or_details(tmp_path, frame, info, detections):
     image = scene(tmp_path / "town.tif")
-    none = layer(tmp_path / "none.gpkg", info, frame, Detections.empty())
+    none = layer(tmp_path / "none.gpkg", info, frame, SceneDetections.empty())
     draw_preview(image, none, tmp_path / "none.png", max_side=500)
     assert Image.open(tmp_path / "none.png").width == 500
     some = layer(tmp_path / "some.gpkg", info, frame, detections(30, span=980.0))
@@ -80,7 +80,7 @@ def test_preview_without_objects_or_details(tmp_path, frame, info, detections):
 def test_scene_smaller_than_a_detail(tmp_path, bare_info):
     image = scene(tmp_path / "phone.tif", side=20)
     info = LayerInfo("phone", "m", "1", ("car",))
-    found = Detections.from_columns([[2, 3, 9, 8]], 0.5, 0)
+    found = SceneDetections.of([[2, 3, 9, 8]], 0.5, 0)
     boxes = layer(tmp_path / "a.gpkg", info, Frame(20, 20), found)
     draw_preview(image, boxes, tmp_path / "out.png")
     assert Image.open(tmp_path / "out.png").width > 20
@@ -89,7 +89,7 @@ def test_scene_smaller_than_a_detail(tmp_path, bare_info):
 def test_detail_shows_the_box_where_it_is(tmp_path, frame, info):
     """One box: its outline in the enlarged place lies where zoom and window put it."""
     image = scene(tmp_path / "town.tif")
-    found = Detections.from_columns([[500, 500, 516, 508]], 0.5, 0)
+    found = SceneDetections.of([[500, 500, 516, 508]], 0.5, 0)
     boxes = layer(tmp_path / "a.gpkg", info, frame, found)
     draw_preview(image, boxes, tmp_path / "out.png", max_side=1000, details=1)
     panel = np.asarray(Image.open(tmp_path / "out.png"))[:1000, 1010:]

@@ -58,7 +58,7 @@ def test_detections_do_not_depend_on_the_batch(package, tiles):
     assert len(together) > 10
     for i in range(3):
         alone = backend.predict(tiles[i : i + 1], 0.2)
-        part = together.take(together.tile == i)
+        part = together.take(together.item == i)
         np.testing.assert_array_equal(part.boxes, alone.boxes)
         np.testing.assert_array_equal(part.scores, alone.scores)
     assert together.boxes.min() >= 0
@@ -130,4 +130,4 @@ def test_cuda_path_takes_pinned_batches_under_autocast(package, tiles, monkeypat
     assert ("pin", 3) in calls
     assert ("copy", True, 3) in calls
     assert abs(len(found) - len(expected)) <= 0.1 * len(expected) + 2
-    assert set(found.tile.tolist()) == {0, 1, 2}
+    assert set(found.item.tolist()) == {0, 1, 2}

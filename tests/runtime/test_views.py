@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from nssa_gis.boxes.columns import Detections
+from nssa_gis.boxes.columns import TileDetections
 from nssa_gis.runtime.views import VIEWS, AugmentedBackend, with_views
 
 
@@ -23,7 +23,7 @@ class Bright:
             corner = tile[0, box[1] : box[1] + 5, box[0] : box[0] + 5]
             rows.append([*box, 0.9 if corner.max() > 127 else 0.3, number])
         table = np.array(rows, float)
-        found = Detections.from_columns(table[:, :4], table[:, 4], 0, table[:, 5])
+        found = TileDetections.of(table[:, :4], table[:, 4], 0, table[:, 5])
         return found.take(found.scores >= score_threshold)
 
 
@@ -45,7 +45,7 @@ def test_boxes_come_back_to_where_they_are(tiles, kind, views):
     got = AugmentedBackend(inner, kind).predict(tiles, 0.2)
     assert len(inner.seen) == len(VIEWS[kind]) == views
     np.testing.assert_allclose(got.boxes, TRUTH, atol=1.0 if kind == "scale" else 1e-9)
-    assert got.tile.tolist() == [0, 1]
+    assert got.item.tolist() == [0, 1]
     assert got.scores == pytest.approx([0.9, 0.9])
     if kind == "scale":
         assert {shape[-1] for shape in inner.seen} == {192, 256, 320}, "sides stay multiples of 64"

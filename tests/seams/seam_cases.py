@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from nssa_gis.boxes.columns import Detections
+from nssa_gis.boxes.columns import GridDetections
 
 
 def views_of(boxes, grid, scores=0.9, labels=0, least=3.0):
@@ -16,8 +16,8 @@ def views_of(boxes, grid, scores=0.9, labels=0, least=3.0):
         clipped = np.clip(boxes, [x0, y0, x0, y0], [x1, y1, x1, y1])
         seen = ((clipped[:, 2:] - clipped[:, :2]) >= least).all(axis=1)
         cut = grid.cut_sides(clipped[seen], np.full(int(seen.sum()), tile))
-        parts.append(Detections.from_columns(clipped[seen], scores[seen], labels[seen], tile, cut))
-    return Detections.concat(parts)
+        parts.append(GridDetections.of(clipped[seen], scores[seen], labels[seen], tile, cut))
+    return GridDetections.concat(parts)
 
 
 def found(rows, grid):
@@ -26,7 +26,7 @@ def found(rows, grid):
     table = np.array(rows, np.float64).reshape(-1, 7)
     tile = table[:, 0].astype(np.int64)
     cut = grid.cut_sides(table[:, 1:5], tile)
-    return Detections.from_columns(table[:, 1:5], table[:, 5], table[:, 6], tile, cut)
+    return GridDetections.of(table[:, 1:5], table[:, 5], table[:, 6], tile, cut)
 
 
 def records(detections):

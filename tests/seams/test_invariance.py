@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from seam_cases import records, views_of
 
-from nssa_gis.boxes.columns import Detections
+from nssa_gis.boxes.columns import GridDetections
 from nssa_gis.geo.grid import TileGrid
 from nssa_gis.seams import METHODS, SeamMerger, merge_detections
 
@@ -26,14 +26,14 @@ def noisy(seed, count, grid=GRID, extent=700):
     windows = grid.windows(raw.tile)
     jittered = np.clip(jittered, windows[:, [0, 1, 0, 1]], windows[:, [2, 3, 2, 3]])
     scores = rng.integers(1, 5, len(raw)) / 4
-    return Detections.from_columns(jittered, scores, raw.labels, raw.tile, grid.cut_sides(jittered, raw.tile))
+    return GridDetections.of(jittered, scores, raw.labels, raw.tile, grid.cut_sides(jittered, raw.tile))
 
 
 def stream(raw, grid, method="seam"):
     merger = SeamMerger(grid, method=method)
     rows = grid.rows_of(raw.tile)
     parts = [merger.add_row(row, raw.take(rows == row)) for row in np.unique(rows).tolist()]
-    return Detections.concat([*parts, merger.finish()])
+    return GridDetections.concat([*parts, merger.finish()])
 
 
 @settings(deadline=None, max_examples=40)
@@ -63,7 +63,7 @@ def test_moving_everything_by_whole_tiles_moves_the_result(seed, count, cols, ro
     raw = raw.take(inner & (small.cols_of(raw.tile) < 9) & (small.rows_of(raw.tile) < 9))
     shift = np.array([cols, rows, cols, rows]) * small.step
     tile = (small.rows_of(raw.tile) + rows) * large.cols + small.cols_of(raw.tile) + cols
-    moved = Detections.from_columns(raw.boxes + shift, raw.scores, raw.labels, tile, raw.cut)
+    moved = GridDetections.of(raw.boxes + shift, raw.scores, raw.labels, tile, raw.cut)
     here, there = merge_detections(raw, small), merge_detections(moved, large)
     # Both are ordered by tile and place, and the shift keeps that order; means over thirds round differently.
     np.testing.assert_allclose(there.boxes, here.boxes + shift, rtol=0, atol=1e-9)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from seam_cases import boxes_of, found, records, views_of
 
-from nssa_gis.boxes.columns import CUT_BOTTOM, CUT_RIGHT, Detections
+from nssa_gis.boxes.columns import CUT_BOTTOM, CUT_RIGHT, GridDetections
 from nssa_gis.errors import UsageError
 from nssa_gis.geo.grid import TileGrid
 from nssa_gis.seams import METHODS, SeamMerger, merge_detections
@@ -155,9 +155,9 @@ def test_the_box_farther_from_its_tile_edge_speaks_whatever_the_scores(grid):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_nothing_gives_nothing(grid, method):
-    assert len(merge_detections(Detections.empty(), grid, method=method)) == 0
+    assert len(merge_detections(GridDetections.empty(), grid, method=method)) == 0
     merger = SeamMerger(grid, method=method)
-    assert len(merger.add_row(1, Detections.empty())) == 0
+    assert len(merger.add_row(1, GridDetections.empty())) == 0
     assert len(merger.finish()) == 0
 
 
@@ -173,7 +173,7 @@ def test_rows_left_out(grid):
     merger = SeamMerger(grid)
     first = merger.add_row(0, raw.take(slice(0, 1)))
     second = merger.add_row(2, raw.take(slice(1, 2)))
-    merged = Detections.concat([first, second, merger.finish()])
+    merged = GridDetections.concat([first, second, merger.finish()])
     assert records(merged) == records(raw)
     assert raw.cut[0] == CUT_BOTTOM
 
@@ -188,9 +188,9 @@ def test_only_the_band_is_held(grid):
 
 def test_wrong_use_is_refused(grid):
     merger = SeamMerger(grid)
-    merger.add_row(1, Detections.empty())
+    merger.add_row(1, GridDetections.empty())
     with pytest.raises(ValueError, match="row 1"):
-        merger.add_row(1, Detections.empty())
+        merger.add_row(1, GridDetections.empty())
     with pytest.raises(ValueError, match="another row"):
         merger.add_row(2, found([(0, 10, 10, 40, 40, 0.5)], grid))
     with pytest.raises(UsageError, match="seam, nms"):

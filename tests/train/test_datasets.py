@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 import nssa_gis.train
-from nssa_gis.boxes.columns import Detections
+from nssa_gis.boxes.columns import SceneDetections
 from nssa_gis.errors import NssaError, UsageError
 from nssa_gis.evaluate.coco import excused, iou_matrix
 from nssa_gis.labels.coco import read_coco
@@ -395,7 +395,7 @@ def test_a_class_that_is_not_labelled_exhaustively_counts_neither_way_in_a_valid
     assert image.labels.tolist().count(1) == 1, "it still teaches what the labelled ones look like"
     truth = image.truth(np.full(4, 2, np.float32))
     assert 1 not in truth.labels and len(truth.labels) == len(image.labels) - 1
-    found = Detections.from_columns(np.array([[100.0, 90, 150, 150]] * 2), [0.9, 0.9], np.array([0, 1]))
+    found = SceneDetections.of(np.array([[100.0, 90, 150, 150]] * 2), [0.9, 0.9], np.array([0, 1]))
     assert excused(found, truth).tolist() == [False, True]
     np.testing.assert_allclose(truth.ignore, [[0, 0, 10, 10], [0, 0, 192, 192]])
     assert truth.ignore_classes.tolist() == [0, 1]

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from nssa_gis.boxes.columns import Detections
+from nssa_gis.boxes.columns import SceneDetections
 from nssa_gis.errors import NssaError, UsageError
 from nssa_gis.evaluate.coco import excused, precision_recall
 from nssa_gis.labels.registry import guess_format, read_table
@@ -107,7 +107,7 @@ def test_visdrone_in_training(visdrone):
 
 def test_a_detection_on_others_is_false_in_validation(visdrone, monkeypatch):
     on_car, on_others, on_region = [10, 20, 40, 32], [60, 60, 70, 70], [5, 1, 25, 9]
-    found = Detections.from_columns([on_car, on_others, on_region], [0.9, 0.8, 0.7], 0)
+    found = SceneDetections.of([on_car, on_others, on_region], [0.9, 0.8, 0.7], 0)
     monkeypatch.setattr("nssa_gis.train.validation.detections_of", lambda *_: found)
     text(
         visdrone / "r.toml",
@@ -128,7 +128,7 @@ def test_an_image_is_judged_by_the_classes_that_it_labels_in_full(coco_folder, m
     for image, missing in zip(table["images"], (["tree"], ["car", "tree"], ["car"], []), strict=True):
         image["not_exhaustive"] = missing
     (coco_folder / "instances.json").write_text(json.dumps(table))
-    everywhere = Detections.from_columns([[0, 0, 9, 9], [0, 0, 9, 9]], [0.9, 0.8], np.array([0, 1]))
+    everywhere = SceneDetections.of([[0, 0, 9, 9], [0, 0, 9, 9]], [0.9, 0.8], np.array([0, 1]))
     monkeypatch.setattr("nssa_gis.train.validation.detections_of", lambda *_: everywhere)
     recipe = recipe_of_folders([coco_folder], ["car", "tree"], 0.25, ["a", "b"], "toy")
     ((_, pairs),) = detect_sources(torch.nn.Conv2d(3, 1, 1), load_split(recipe, "val"), 0.25).items()

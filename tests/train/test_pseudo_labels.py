@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nssa_gis.boxes.columns import Detections
+from nssa_gis.boxes.columns import TileDetections
 from nssa_gis.train import pseudo_labels
 from nssa_gis.train.datasets import load_split
 from nssa_gis.train.pseudo_labels import Doubt, suggest
@@ -21,7 +21,7 @@ def bright_boxes(model, image, gsd, autocast, nms_iou):
             rows, cols = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
             boxes.append([cols[0] * zoom, rows[0] * zoom, (cols[-1] + 1) * zoom, (rows[-1] + 1) * zoom])
             scores.append(score)
-    return Detections.from_columns(np.array(boxes).reshape(-1, 4), scores, 0), None
+    return TileDetections.of(np.array(boxes).reshape(-1, 4), scores, 0, 0), None
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def test_boxes_are_in_pixels_of_the_file_also_where_it_is_reduced(images, tmp_pa
 
 def test_of_two_labels_on_one_another_the_weaker_is_doubtful(images, monkeypatch):
     boxes = np.array([[0, 0, 20, 10], [8, 0, 28, 10], [30, 0, 50, 10], [44, 0, 64, 10]], float)  # IoU 0.43, 0.18
-    found = Detections.from_columns(boxes, [0.9, 0.8, 0.9, 0.8], 0)
+    found = TileDetections.of(boxes, [0.9, 0.8, 0.9, 0.8], 0, 0)
     monkeypatch.setattr(pseudo_labels, "view_consensus", lambda *args: found)
     table = suggest(None, images, ["car"], 0.25, Doubt(0.6, 0.15), False, None)
     assert [a["iscrowd"] for a in table["annotations"]] == [0, 1, 0, 0]
@@ -83,7 +83,7 @@ def test_of_two_labels_on_one_another_the_weaker_is_doubtful(images, monkeypatch
 
 def test_turned_views_are_looked_at_when_asked_for(images, monkeypatch):
     boxes = [[0, 0, 20, 10], [8, 0, 28, 10], [4, 40, 12, 52]]  # two bodies at a slant, decided on already
-    found = Detections.from_columns(boxes, [0.9, 0.8, 0.2], 0)
+    found = TileDetections.of(boxes, [0.9, 0.8, 0.2], 0, 0)
     monkeypatch.setattr(pseudo_labels, "detect_turned", lambda *args: found)
     table = suggest(None, images, ["car"], 0.25, Doubt(0.6, 0.15), False, None, turned=True)
     assert [(a["score"], a["iscrowd"]) for a in table["annotations"]] == [(0.9, 0), (0.8, 0), (0.2, 1)]

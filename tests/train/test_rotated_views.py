@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageDraw
 from planted import rectangles
 
-from nssa_gis.boxes.columns import Detections
+from nssa_gis.boxes.columns import TileDetections
 from nssa_gis.boxes.nms import overlapping_pairs
 from nssa_gis.train import rotated_views
 from nssa_gis.train.datasets import LabelledImage
@@ -48,7 +48,7 @@ def patchworks(model, image, gsd, autocast, nms_iou):
     boxes = rectangles(image.pixels[..., 0] > 128)
     i, j, _ = overlapping_pairs(boxes, np.zeros(len(boxes), int), 0.02)
     boxes = np.concatenate((boxes, (boxes[i] + boxes[j]) / 2))
-    return Detections.from_columns(boxes, 0.9, 0), None
+    return TileDetections.of(boxes, 0.9, 0, 0), None
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from nssa_gis.boxes.columns import Detections
+from nssa_gis.boxes.columns import SceneDetections
 from nssa_gis.evaluate.calibration import ScoreLine, fit_score_line
 from nssa_gis.evaluate.coco import ImageTruth, precision_recall
 from nssa_gis.train.validation import accuracies, calibrated
@@ -12,7 +12,7 @@ def pair(count, scores, hits):
     boxes = np.array([[20 * k, 0, 20 * k + 10, 10] for k in range(count)], np.float32).reshape(-1, 4)
     places = np.array([[20 * k, 0 if hit else 50, 20 * k + 10, 10 if hit else 60] for k, hit in enumerate(hits)])
     none = np.empty((0, 4), np.float32)
-    return Detections.from_columns(places.reshape(-1, 4), scores, 0), ImageTruth(boxes, np.zeros(count, int), none)
+    return SceneDetections.of(places.reshape(-1, 4), scores, 0), ImageTruth(boxes, np.zeros(count, int), none)
 
 
 def test_all_together_stand_at_the_threshold_that_suits_the_sources():
@@ -37,7 +37,7 @@ def scored(count, scores, share, label, seed):
     picked = rng.choice(len(scores), count)
     hits = rng.random(count) < np.array(share)[picked]
     found, truth = pair(count, np.array(scores)[picked], hits)
-    found = Detections.from_columns(found.boxes, found.scores, label)
+    found = SceneDetections.of(found.boxes, found.scores, label)
     return found, ImageTruth(truth.boxes, np.full(count, label), truth.ignore)
 
 

@@ -4,7 +4,7 @@ import shapely
 from affine import Affine
 from pyproj import CRS
 
-from nssa_gis.boxes.columns import Detections
+from nssa_gis.boxes.columns import SceneDetections
 from nssa_gis.errors import NssaError
 from nssa_gis.geo.frame import Frame
 from nssa_gis.vector.schema import FIELDS, Chunk, counterclockwise, empty_chunk, records
@@ -15,7 +15,7 @@ NAMES = (
 
 
 def one(box, label=0, score=0.87654):
-    return Detections.from_columns([box], score, label)
+    return SceneDetections.of([box], score, label)
 
 
 def test_fields_are_the_promised_ones_in_order():
@@ -44,7 +44,7 @@ def test_values_of_a_row(frame, info):
 
 
 def test_types_of_columns_also_without_rows(frame, info):
-    for chunk in (records(Detections.empty(), frame, info), empty_chunk(info)):
+    for chunk in (records(SceneDetections.empty(), frame, info), empty_chunk(info)):
         assert len(chunk) == 0
         assert {f.name: chunk.columns[f.name].dtype for f in FIELDS} == {f.name: np.dtype(f.dtype) for f in FIELDS}
         assert chunk.wkb().shape == (0,)

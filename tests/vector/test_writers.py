@@ -336,7 +336,7 @@ import resource, signal, sys
 from affine import Affine
 from pyproj import CRS
 import numpy as np
-from nssa_gis.boxes.columns import Detections
+from nssa_gis.boxes.columns import SceneDetections
 from nssa_gis.errors import NssaError
 from nssa_gis.geo.frame import Frame
 from nssa_gis.vector.schema import LayerInfo, records
@@ -345,7 +345,7 @@ crs = CRS.from_epsg(32632)
 frame = Frame(4000, 4000, crs, Affine(0.25, 0, 5e5, 0, -0.25, 5e6))
 info = LayerInfo("s", "m", "1", ("car",), crs)
 xy = np.random.default_rng(0).uniform(0, 3900, (20000, 2))
-found = Detections.from_columns(np.concatenate([xy, xy + 9], 1), 0.5, 0)
+found = SceneDetections.of(np.concatenate([xy, xy + 9], 1), 0.5, 0)
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 writer = open_writer(sys.argv[1], info)
 resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))

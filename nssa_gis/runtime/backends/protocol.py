@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from nssa_gis.boxes.columns import Detections
+from nssa_gis.boxes.columns import TileDetections
 from nssa_gis.errors import UsageError
 from nssa_gis.runtime.package import ModelPackage
 
@@ -20,7 +20,7 @@ class Backend(Protocol):
         """Device and precision in words."""
         ...
 
-    def predict(self, batch: NDArray[np.uint8], score_threshold: float) -> Detections:
+    def predict(self, batch: NDArray[np.uint8], score_threshold: float) -> TileDetections:
         """Detect in tiles ``(B, C, T, T)``; ``tile`` is the index in the batch, boxes are in tile pixels."""
         ...
 

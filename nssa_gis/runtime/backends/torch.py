@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch.overrides import TorchFunctionMode
 
-from nssa_gis.boxes.columns import Detections
+from nssa_gis.boxes.columns import TileDetections
 from nssa_gis.errors import NssaError, UsageError
 from nssa_gis.model.config import DetectorConfig
 from nssa_gis.model.detector import Detector
@@ -69,7 +69,7 @@ class TorchBackend:
             return f"{'bf16' if torch.cuda.is_bf16_supported() else 'fp16'} autocast"
         return "bf16" if self.dtype == torch.bfloat16 else "fp32"
 
-    def predict(self, batch: NDArray[np.uint8], score_threshold: float) -> Detections:
+    def predict(self, batch: NDArray[np.uint8], score_threshold: float) -> TileDetections:
         """Detect in a batch of tiles.
 
         Parameters
@@ -81,7 +81,7 @@ class TorchBackend:
 
         Returns
         -------
-        Detections
+        TileDetections
             ``tile`` is the index in the batch; boxes in tile pixels.
         """
         side = (batch.shape[2], batch.shape[3])
@@ -91,8 +91,8 @@ class TorchBackend:
             for start in range(0, len(batch), step):
                 out = self.model(self._upload(batch[start : start + step]))
                 found = detections_of(self.model, out, side, score_threshold, self.info.nms_iou)
-                parts.append(Detections.from_columns(found.boxes, found.scores, found.labels, found.tile + start))
-        return Detections.concat(parts)
+                parts.append(found.replace(item=found.item + start))
+        return TileDetections.concat(parts)
 
     def _upload(self, batch: NDArray[np.uint8]) -> torch.Tensor:
         tiles = torch.from_numpy(batch)
