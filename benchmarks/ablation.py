@@ -27,7 +27,7 @@ from nssa_gis.boxes.columns import SceneDetections
 from nssa_gis.evaluate.coco import ImageTruth, average_precisions, without_excused
 from nssa_gis.evaluate.protocols import AITOD_AREAS
 from nssa_gis.model.config import SIZES, DetectorConfig
-from nssa_gis.model.detector import Detector
+from nssa_gis.model.network import DetectionNetwork
 from nssa_gis.runtime.backends.torch import cpu_has_bf16
 from nssa_gis.runtime.folding import fold_batch_norm
 from nssa_gis.train.checkpoint import load_checkpoint
@@ -103,7 +103,7 @@ def train(name: str, variant: Variant, recipe: Recipe, options: TrainOptions, fo
         trainer.resume()
     trainer.run()
     parts, _ = load_checkpoint(trainer.checkpoint)
-    model = Detector(variant.config).eval()
+    model = DetectionNetwork(variant.config).eval()
     model.load_state_dict(parts["ema"])
     rows = []
     for number, image in enumerate(_chosen(held_out)):
@@ -154,7 +154,7 @@ def milliseconds(configs: dict[str, DetectorConfig], repeats: int) -> dict[str, 
     image = torch.rand(1, 3, _SIDE, _SIDE).to(dtype).contiguous(memory_format=torch.channels_last)
     models = {}
     for name, config in configs.items():
-        model = Detector(config).eval()
+        model = DetectionNetwork(config).eval()
         fold_batch_norm(model)
         models[name] = model.to(dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
     times: dict[str, list[float]] = {name: [] for name in models}
@@ -228,7 +228,7 @@ def main() -> None:
             values = [f[key] for f in figures]
             row[key] = statistics.mean(values)
             row[f"{key} sd"] = statistics.stdev(values) if len(values) > 1 else float("nan")
-        row["params"] = sum(p.numel() for p in Detector(known[name].config).parameters())
+        row["params"] = sum(p.numel() for p in DetectionNetwork(known[name].config).parameters())
         row["ms/MP"] = speed[name]
         rows.append(row)
     report(rows, [], list(rows[0]), args.json)

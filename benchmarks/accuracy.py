@@ -21,7 +21,7 @@ import nssa_gis.train
 from nssa_gis.evaluate.calibration import ScoreLine, calibration_error, fit_score_line, reliability
 from nssa_gis.evaluate.coco import average_precisions, excused, iou_matrix, precision_recall, without_excused
 from nssa_gis.labels.registry import read_table
-from nssa_gis.model.detector import Detector
+from nssa_gis.model.network import DetectionNetwork
 from nssa_gis.runtime.backends.torch import build_detector
 from nssa_gis.runtime.package import DEFAULT_MODEL, load_package
 from nssa_gis.train.datasets import LabelledImage, load_split
@@ -219,7 +219,7 @@ def calibration(sources: dict[str, list[Pair]]) -> dict[str, object]:
 
 
 def false_boxes(
-    model: Detector,
+    model: DetectionNetwork,
     splits: dict[str, Sequence[Sequence[LabelledImage]]],
     gsd: float,
     nms_iou: float,

@@ -48,7 +48,7 @@ def make_packages(folder: Path) -> list[Path]:
     import torch
 
     from nssa_gis.model.config import named_config
-    from nssa_gis.model.detector import Detector
+    from nssa_gis.model.network import DetectionNetwork
 
     torch.manual_seed(0)
     paths = []
@@ -57,7 +57,7 @@ def make_packages(folder: Path) -> list[Path]:
         network = named_config(name, 2).to_dict()
         save_package(
             path,
-            Detector(named_config(name, 2)).state_dict(),
+            DetectionNetwork(named_config(name, 2)).state_dict(),
             ModelInfo("toy", "1", network, ("a", "b"), 0.25, (0.1, 0.5)),
         )
         paths.append(path)

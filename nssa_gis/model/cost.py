@@ -10,7 +10,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from nssa_gis.model.config import STRIDES, DetectorConfig
-from nssa_gis.model.detector import Detector
+from nssa_gis.model.network import DetectionNetwork
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def cost_of(config: DetectorConfig, side: int = 640) -> list[PartCost]:
     list of PartCost
         In the order of the data's way; their sums are those of the whole network.
     """
-    model = Detector(config).eval()
+    model = DetectionNetwork(config).eval()
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), counter:
         model(torch.zeros(1, config.in_channels, side, side))

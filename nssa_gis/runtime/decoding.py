@@ -12,20 +12,20 @@ from nssa_gis.boxes.nms import nms
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from nssa_gis.model.detector import Detector, Predictions
+    from nssa_gis.model.network import DetectionNetwork, Predictions
 
 #: Candidates per tile, of all classes together, that enter NMS; above this a tile is noise.
 _MAX_CANDIDATES = 6000
 
 
 def detections_of(
-    model: Detector, out: Predictions, side: tuple[int, int], score_threshold: float, nms_iou: float
+    model: DetectionNetwork, out: Predictions, side: tuple[int, int], score_threshold: float, nms_iou: float
 ) -> TileDetections:
     """Threshold, decode and suppress.
 
     Parameters
     ----------
-    model : Detector
+    model : DetectionNetwork
         Tells the points.
     out : Predictions
         Raw output of a batch.
@@ -49,7 +49,7 @@ def detections_of(
 
 
 def _image_detections(
-    model: Detector,
+    model: DetectionNetwork,
     logits: Tensor,
     distances: Tensor,
     side: tuple[int, int],

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from nssa_gis.errors import NssaError
-from nssa_gis.model.detector import Detector
+from nssa_gis.model.network import DetectionNetwork
 from nssa_gis.runtime.backends.torch import build_detector
 from nssa_gis.runtime.folding import fold_batch_norm
 from nssa_gis.runtime.package import ModelInfo, ModelPackage
@@ -25,7 +25,7 @@ class OnnxDetector(nn.Module):
 
     Parameters
     ----------
-    detector : Detector
+    detector : DetectionNetwork
         In evaluation mode.
     height, width : int
         Of the images, pixels: multiples of 64.
@@ -34,7 +34,7 @@ class OnnxDetector(nn.Module):
     points: Tensor
     strides: Tensor
 
-    def __init__(self, detector: Detector, height: int, width: int) -> None:
+    def __init__(self, detector: DetectionNetwork, height: int, width: int) -> None:
         super().__init__()
         self.detector = detector
         points, strides = detector.points(height, width)
@@ -96,7 +96,7 @@ def export_onnx(package: ModelPackage, path: Path, opset: int = 17, side: int | 
     return error
 
 
-def onnx_bytes(detector: Detector, opset: int, side: int, properties: dict[str, str]) -> bytes:
+def onnx_bytes(detector: DetectionNetwork, opset: int, side: int, properties: dict[str, str]) -> bytes:
     """Trace a detector into a checked ONNX model with metadata properties."""
     try:
         import onnx
@@ -140,7 +140,7 @@ def metadata(info: ModelInfo, side: int) -> dict[str, str]:
     return {"nssa_gis": json.dumps(own)} | {k: json.dumps(v) for k, v in deepness.items()}
 
 
-def difference(detector: Detector, data: bytes, side: int) -> float:
+def difference(detector: DetectionNetwork, data: bytes, side: int) -> float:
     """Run two noise images through PyTorch and ONNX Runtime; see :func:`export_onnx` for the measure."""
     try:
         import onnxruntime

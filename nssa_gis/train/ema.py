@@ -6,7 +6,7 @@ import copy
 
 import torch
 
-from nssa_gis.model.detector import Detector
+from nssa_gis.model.network import DetectionNetwork
 
 
 class MovingAverage:
@@ -14,18 +14,18 @@ class MovingAverage:
 
     Parameters
     ----------
-    model : Detector
+    model : DetectionNetwork
         Copied at the start.
     decay : float
         Final decay per step.
     """
 
-    def __init__(self, model: Detector, decay: float = 0.9998) -> None:
+    def __init__(self, model: DetectionNetwork, decay: float = 0.9998) -> None:
         self.model = copy.deepcopy(model).eval().requires_grad_(False)
         self.decay, self.updates = decay, 0
 
     @torch.no_grad()
-    def update(self, model: Detector) -> None:
+    def update(self, model: DetectionNetwork) -> None:
         """Take one step towards ``model``."""
         self.updates += 1
         keep = min(self.decay, (1 + self.updates) / (10 + self.updates))

@@ -13,7 +13,7 @@ from nssa_gis.train.assigner import Assigner
 from nssa_gis.train.measures import distance_iou, wasserstein_similarity
 
 if TYPE_CHECKING:
-    from nssa_gis.model.detector import Detector, Predictions
+    from nssa_gis.model.network import DetectionNetwork, Predictions
 
 #: Weight of the box loss relative to the class loss.
 BOX_WEIGHT = 2.0
@@ -51,7 +51,7 @@ class Losses(NamedTuple):
 
 
 def detection_loss(
-    model: Detector,
+    model: DetectionNetwork,
     out: Predictions,
     truth: Sequence[Truth],
     assign: Assigner,
@@ -62,7 +62,7 @@ def detection_loss(
 
     Parameters
     ----------
-    model : Detector
+    model : DetectionNetwork
         Tells the points.
     out : Predictions
         Raw output of a batch.

@@ -14,7 +14,7 @@ from torch import Tensor
 from nssa_gis.evaluate.calibration import ScoreLine
 from nssa_gis.evaluate.coco import Accuracy
 from nssa_gis.model.config import PAD_MULTIPLE
-from nssa_gis.model.detector import Detector
+from nssa_gis.model.network import DetectionNetwork
 from nssa_gis.runtime.package import ModelInfo, save_package
 from nssa_gis.train.datasets import longest_side
 from nssa_gis.train.recipe import Recipe
@@ -78,7 +78,7 @@ def package_of(trainer: Trainer, found: dict[str, Accuracy], version: str, path:
 
 
 @torch.no_grad()
-def calibrated(model: Detector, lines: Sequence[ScoreLine]) -> dict[str, Tensor]:
+def calibrated(model: DetectionNetwork, lines: Sequence[ScoreLine]) -> dict[str, Tensor]:
     """Weights of a model with the lines through its classes' logits put into the last layer: free at run time."""
     state = dict(model.state_dict())
     slope, offset = torch.tensor([(line.slope, line.offset) for line in lines]).T

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from nssa_gis.boxes.columns import TileDetections
 from nssa_gis.boxes.consensus import consensus
 from nssa_gis.boxes.nms import overlapping_pairs
-from nssa_gis.model.detector import Detector
+from nssa_gis.model.network import DetectionNetwork
 from nssa_gis.runtime.views import VIEWS
 from nssa_gis.train.datasets import LabelledImage, image_size
 from nssa_gis.train.rotated_views import detect_turned
@@ -43,7 +43,7 @@ class Doubt:
 
 
 def view_consensus(
-    model: Detector, image: LabelledImage, gsd: float, autocast: torch.dtype | None, nms_iou: float
+    model: DetectionNetwork, image: LabelledImage, gsd: float, autocast: torch.dtype | None, nms_iou: float
 ) -> TileDetections:
     """Detect in four views (as is, mirrored both ways, half turn); the score is the mean over the views.
 
@@ -65,7 +65,7 @@ def view_consensus(
 
 
 def suggest(
-    model: Detector,
+    model: DetectionNetwork,
     images: Sequence[LabelledImage],
     classes: Sequence[str],
     gsd: float,
@@ -80,7 +80,7 @@ def suggest(
 
     Parameters
     ----------
-    model : Detector
+    model : DetectionNetwork
         In evaluation mode.
     images : sequence of LabelledImage
         Their own labels are not looked at.

@@ -16,7 +16,7 @@ from PIL import Image
 
 from nssa_gis.boxes.columns import TileDetections
 from nssa_gis.boxes.nms import independent_set, ranks
-from nssa_gis.model.detector import Detector
+from nssa_gis.model.network import DetectionNetwork
 from nssa_gis.train.datasets import LabelledImage
 from nssa_gis.train.validation import detect_image
 
@@ -51,7 +51,7 @@ FloatArray = NDArray[np.float64]
 
 
 def detect_turned(
-    model: Detector, image: LabelledImage, gsd: float, autocast: torch.dtype | None, nms_iou: float
+    model: DetectionNetwork, image: LabelledImage, gsd: float, autocast: torch.dtype | None, nms_iou: float
 ) -> TileDetections:
     """Detect in views turned by steps of 10 degrees, and take each object from the view in which it fills its box.
 
@@ -60,7 +60,7 @@ def detect_turned(
 
     Parameters
     ----------
-    model : Detector
+    model : DetectionNetwork
         In evaluation mode.
     image : LabelledImage
         Its own labels are not looked at.
@@ -105,7 +105,7 @@ def _usual(breadth: FloatArray, labels: NDArray[np.int16], telling: NDArray[np.b
 
 
 def _look(
-    model: Detector, image: LabelledImage, gsd: float, autocast: torch.dtype | None, nms_iou: float
+    model: DetectionNetwork, image: LabelledImage, gsd: float, autocast: torch.dtype | None, nms_iou: float
 ) -> tuple[FloatArray, FloatArray, NDArray[np.int16], NDArray[np.int64]]:
     """Corners in pixels of the image ``(N, 4, 2)``, scores, labels and view of everything seen in all views."""
     width, height = (max(1, round(side * image.gsd / gsd)) for side in (image.width, image.height))

@@ -17,7 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 from nssa_gis.errors import NssaError
 from nssa_gis.evaluate.coco import Accuracy
 from nssa_gis.model.config import DetectorConfig
-from nssa_gis.model.detector import Detector
+from nssa_gis.model.network import DetectionNetwork
 from nssa_gis.model.resnet import ResNetTrunk, load_resnet
 from nssa_gis.runtime.package import ModelPackage
 from nssa_gis.train.assigner import ASSIGNERS
@@ -126,7 +126,7 @@ class Trainer:
         self.report = report if ranks.first else lambda event: None
         self.device = ranks.device(options.device)
         torch.manual_seed(options.seed)
-        self.model = Detector(config).to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.model = DetectionNetwork(config).to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = MovingAverage(self.model)
         self.assign = ASSIGNERS[options.assigner]()
         if ranks.count > 1:

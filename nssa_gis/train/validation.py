@@ -21,7 +21,7 @@ from nssa_gis.evaluate.coco import (
     without_excused,
 )
 from nssa_gis.model.config import PAD_MULTIPLE
-from nssa_gis.model.detector import Detector
+from nssa_gis.model.network import DetectionNetwork
 from nssa_gis.runtime.decoding import detections_of
 from nssa_gis.train.datasets import LabelledImage
 
@@ -32,7 +32,7 @@ _ENOUGH, _ENOUGH_OF_CLASS = 200, 50
 
 
 def detect_image(
-    model: Detector, image: LabelledImage, gsd: float, autocast: torch.dtype | None, nms_iou: float
+    model: DetectionNetwork, image: LabelledImage, gsd: float, autocast: torch.dtype | None, nms_iou: float
 ) -> tuple[SceneDetections, ImageTruth]:
     """Run one labelled image whole, resampled to ``gsd``; detections and labels in pixels of that grid."""
     zoom = image.gsd / gsd
@@ -55,7 +55,7 @@ Pair = tuple[SceneDetections, ImageTruth]
 
 
 def detect_sources(
-    model: Detector,
+    model: DetectionNetwork,
     sources: Sequence[Sequence[LabelledImage]],
     gsd: float,
     autocast: torch.dtype | None = None,
@@ -66,7 +66,7 @@ def detect_sources(
 
     Parameters
     ----------
-    model : Detector
+    model : DetectionNetwork
         In evaluation mode.
     sources : sequence of sequence of LabelledImage
         Held-out images per source; those in which no class is labelled exhaustively are left out.
@@ -119,7 +119,7 @@ def curves(pairs: dict[str, list[Pair]]) -> dict[str, Curve]:
 
 
 def validate(
-    model: Detector,
+    model: DetectionNetwork,
     sources: Sequence[Sequence[LabelledImage]],
     gsd: float,
     autocast: torch.dtype | None = None,

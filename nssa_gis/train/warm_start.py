@@ -7,13 +7,15 @@ from dataclasses import asdict, replace
 import torch
 
 from nssa_gis.errors import NssaError
-from nssa_gis.model.detector import Detector
+from nssa_gis.model.network import DetectionNetwork
 from nssa_gis.runtime.backends.torch import build_detector
 from nssa_gis.runtime.package import ModelPackage
 
 
 @torch.no_grad()
-def take_weights(model: Detector, classes: tuple[str, ...], package: ModelPackage) -> tuple[list[str], list[int]]:
+def take_weights(
+    model: DetectionNetwork, classes: tuple[str, ...], package: ModelPackage
+) -> tuple[list[str], list[int]]:
     """Copy the weights of a package into a network of the same shape but for classes and heads.
 
     In the last layer of each class branch a class of the package is found by its name; the others stay as they are,
@@ -21,7 +23,7 @@ def take_weights(model: Detector, classes: tuple[str, ...], package: ModelPackag
 
     Parameters
     ----------
-    model : Detector
+    model : DetectionNetwork
         Changed in place.
     classes : tuple of str
         Its classes, in order.

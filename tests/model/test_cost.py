@@ -4,14 +4,14 @@ import pytest
 
 from nssa_gis.model.config import SIZES, named_config
 from nssa_gis.model.cost import cost_of, total
-from nssa_gis.model.detector import Detector
+from nssa_gis.model.network import DetectionNetwork
 
 
 @pytest.mark.parametrize("name", ["nssa-n", "nssa-s", "nssa-m", "nssa-s-plain", "nssa-paper", "nssa-paper-plain"])
 def test_parts_add_up_to_the_network(name):
     config = named_config(name, 3)
     costs = cost_of(config, 128)
-    assert total(costs).parameters == sum(p.numel() for p in Detector(config).parameters())
+    assert total(costs).parameters == sum(p.numel() for p in DetectionNetwork(config).parameters())
     assert all(c.parameters > 0 and c.gmacs > 0 for c in costs)
 
 
@@ -37,7 +37,7 @@ def test_every_parameter_of_the_large_networks_learns_something():
     """An MLP on a level that nothing reads would only look like capacity."""
     import torch
 
-    model = Detector(named_config("nssa-m", 1))
+    model = DetectionNetwork(named_config("nssa-m", 1))
     out = model(torch.rand(1, 3, 64, 64))
     (out.logits.sum() + out.distances.sum()).backward()
     idle = sum(p.numel() for p in model.parameters() if p.grad is None)

@@ -6,7 +6,7 @@ from safetensors.torch import save_file
 
 from nssa_gis.errors import NssaError
 from nssa_gis.model.config import CrossLayerConfig, DetectorConfig, named_config
-from nssa_gis.model.detector import Detector
+from nssa_gis.model.network import DetectionNetwork
 from nssa_gis.model.resnet import ResNetTrunk, load_resnet
 
 SLIM = replace(
@@ -62,7 +62,7 @@ def weights():
 
 def test_weights_load_by_name(tmp_path, weights):
     save_file(weights, tmp_path / "r.safetensors")
-    trunk = Detector(SLIM).trunk
+    trunk = DetectionNetwork(SLIM).trunk
     before = {k: v.clone() for k, v in trunk.state_dict().items() if k.startswith("wavelets.")}
     load_resnet(trunk, tmp_path / "r.safetensors")
     state = trunk.state_dict()
@@ -84,13 +84,13 @@ def test_other_weights_are_refused(tmp_path, weights, change, message):
     change(weights)
     save_file(weights, tmp_path / "r.safetensors")
     with pytest.raises(NssaError, match=message):
-        load_resnet(Detector(SLIM).trunk, tmp_path / "r.safetensors")
+        load_resnet(DetectionNetwork(SLIM).trunk, tmp_path / "r.safetensors")
 
 
 def test_no_pickle_is_read(tmp_path):
     torch.save({"conv1.weight": torch.zeros(1)}, tmp_path / "r.pth")
     with pytest.raises(NssaError, match=r"\.safetensors file is expected"):
-        load_resnet(Detector(SLIM).trunk, tmp_path / "r.pth")
+        load_resnet(DetectionNetwork(SLIM).trunk, tmp_path / "r.pth")
 
 
 @torch.no_grad()

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from nssa_gis.model.config import SIZES, CrossLayerConfig, SparseAttentionConfig, WaveletConfig, named_config
-from nssa_gis.model.detector import Detector
+from nssa_gis.model.network import DetectionNetwork
 from nssa_gis.runtime.export import OnnxDetector, difference, metadata, onnx_bytes
 from nssa_gis.runtime.folding import fold_batch_norm
 from nssa_gis.runtime.package import load_package
@@ -54,7 +54,7 @@ def noise(seed):
 def shaken(config):
     """A folded detector whose every part speaks: modules start near identity, which would hide their errors."""
     torch.manual_seed(0)
-    model = Detector(config)
+    model = DetectionNetwork(config)
     for name, value in model.named_parameters():
         last = name.rsplit(".", 1)[-1]
         if last in ("gain", "scale") or (value.ndim == 1 and last == "weight"):  # gates and norms

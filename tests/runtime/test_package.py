@@ -9,7 +9,7 @@ import torch
 from nssa_gis.detect.options import options_table
 from nssa_gis.errors import NssaError
 from nssa_gis.model.config import named_config
-from nssa_gis.model.detector import Detector
+from nssa_gis.model.network import DetectionNetwork
 from nssa_gis.runtime.backends.torch import build_detector
 from nssa_gis.runtime.package import ModelInfo, built_in_models, load_package, read_header, save_package
 
@@ -30,7 +30,7 @@ def info(**kw):
 def package(tmp_path_factory):
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("models") / "toy.safetensors"
-    save_package(path, Detector(named_config("nssa-n", 1)).state_dict(), info(metrics={"val": {"ap50": 0.5}}))
+    save_package(path, DetectionNetwork(named_config("nssa-n", 1)).state_dict(), info(metrics={"val": {"ap50": 0.5}}))
     return path
 
 
@@ -105,7 +105,7 @@ def test_truncated_weights_and_foreign_networks(package, tmp_path):
     with pytest.raises(NssaError, match="damaged"):
         build_detector(load_package(short))
     other = tmp_path / "other.safetensors"
-    save_package(other, Detector(named_config("nssa-n-plain", 1)).state_dict(), info())
+    save_package(other, DetectionNetwork(named_config("nssa-n-plain", 1)).state_dict(), info())
     with pytest.raises(NssaError, match="does not fit"):
         build_detector(load_package(other))
 

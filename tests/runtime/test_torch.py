@@ -4,7 +4,7 @@ import torch
 
 from nssa_gis.errors import NssaError, UsageError
 from nssa_gis.model.config import named_config
-from nssa_gis.model.detector import Detector
+from nssa_gis.model.network import DetectionNetwork
 from nssa_gis.runtime.backends import torch as torch_backend
 from nssa_gis.runtime.backends.protocol import create_backend
 from nssa_gis.runtime.folding import fold_batch_norm
@@ -14,7 +14,7 @@ from nssa_gis.runtime.package import ModelInfo, load_package, save_package
 def randomised(name="nssa-n", classes=2):
     """A detector whose norms and gates are away from their start values."""
     torch.manual_seed(0)
-    model = Detector(named_config(name, classes))
+    model = DetectionNetwork(named_config(name, classes))
     with torch.no_grad():
         for module in model.modules():
             if isinstance(module, torch.nn.BatchNorm2d):

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from nssa_gis.model.config import named_config
-from nssa_gis.model.detector import Detector, Predictions
+from nssa_gis.model.network import DetectionNetwork, Predictions
 from nssa_gis.train.assigner import GaussianTopK
 from nssa_gis.train.losses import Truth, detection_loss
 from nssa_gis.train.measures import box_iou, distance_iou, wasserstein_similarity
@@ -31,7 +31,7 @@ def truth(boxes=(), labels=(), ignore=(), ignore_class=()):
 
 @pytest.fixture(scope="module")
 def model():
-    return Detector(named_config("nssa-n", 2))
+    return DetectionNetwork(named_config("nssa-n", 2))
 
 
 def outputs(points=320, fill=-4.0):

@@ -6,7 +6,7 @@ import torch
 from nssa_gis.evaluate.calibration import ScoreLine
 from nssa_gis.evaluate.coco import Accuracy
 from nssa_gis.model.config import named_config
-from nssa_gis.model.detector import Detector
+from nssa_gis.model.network import DetectionNetwork
 from nssa_gis.runtime.backends.torch import build_detector
 from nssa_gis.runtime.package import load_package
 from nssa_gis.train.packaging import calibrated, package_of, tiling
@@ -17,7 +17,7 @@ from nssa_gis.train.trainer import Trainer, TrainOptions
 @torch.no_grad()
 def test_the_line_through_the_logits_is_in_the_weights():
     torch.manual_seed(0)
-    model = Detector(named_config("nssa-n", 2)).eval()
+    model = DetectionNetwork(named_config("nssa-n", 2)).eval()
     for head in model.heads.values():
         head.classify[-1].weight.normal_(0, 0.3)
     x = torch.rand(1, 3, 64, 64)

@@ -12,7 +12,7 @@ import torch
 
 from nssa_gis.errors import NssaError
 from nssa_gis.model.config import named_config
-from nssa_gis.model.detector import Detector
+from nssa_gis.model.network import DetectionNetwork
 from nssa_gis.train.checkpoint import load_checkpoint, save_checkpoint
 from nssa_gis.train.ema import MovingAverage
 from nssa_gis.train.log import read_log
@@ -171,7 +171,7 @@ def test_a_resume_with_other_labels_or_scenes_is_told(coco_folder, tmp_path):
 
 
 def test_position_biases_are_not_decayed():
-    model = Detector(named_config("nssa-s", 1))
+    model = DetectionNetwork(named_config("nssa-s", 1))
     heavy, light = (group["params"] for group in parameter_groups(model, 0.05))
     bias = model.neck.cross_layer.bias
     assert bias.ndim == 4
@@ -181,7 +181,7 @@ def test_position_biases_are_not_decayed():
 
 
 def test_moving_average_carries_buffers():
-    model = Detector(named_config("nssa-n", 1))
+    model = DetectionNetwork(named_config("nssa-n", 1))
     average = MovingAverage(model)
     model.train()(torch.rand(2, 3, 64, 64))
     for _ in range(50):

@@ -6,7 +6,7 @@ import torch
 from nssa_gis_cli.main import main
 
 from nssa_gis.model.config import named_config
-from nssa_gis.model.detector import Detector
+from nssa_gis.model.network import DetectionNetwork
 from nssa_gis.runtime.package import ModelInfo, load_package, save_package
 from nssa_gis.train.warm_start import take_weights
 
@@ -15,7 +15,7 @@ def package(path, classes, size="nssa-n"):
     torch.manual_seed(5)
     config = named_config(size, len(classes))
     info = ModelInfo("earlier", "3", config.to_dict(), tuple(classes), 0.25, (0.1, 0.5))
-    save_package(path, Detector(config).state_dict(), info)
+    save_package(path, DetectionNetwork(config).state_dict(), info)
     return load_package(path)
 
 
@@ -27,7 +27,7 @@ def test_classes_are_found_by_name_and_the_others_start_anew(tmp_path):
     earlier = package(tmp_path / "e.safetensors", ["boat", "car"])
     source = earlier.load_weights()
     torch.manual_seed(6)
-    model = Detector(named_config("nssa-n", 3))
+    model = DetectionNetwork(named_config("nssa-n", 3))
     fresh = [w.clone() for w in last_layers(model)]
     assert take_weights(model, ("car", "plane", "boat"), earlier) == (["plane"], [])
     for (stride, head), before in zip(model.heads.items(), fresh, strict=True):
@@ -44,7 +44,7 @@ def test_a_head_at_a_further_stride_starts_anew(tmp_path):
     earlier = package(tmp_path / "e.safetensors", ["car"])
     source = earlier.load_weights()
     torch.manual_seed(6)
-    model = Detector(replace(named_config("nssa-n", 2), head_strides=(4, 8, 16)))
+    model = DetectionNetwork(replace(named_config("nssa-n", 2), head_strides=(4, 8, 16)))
     fresh = {k: v.clone() for k, v in model.state_dict().items()}
     assert take_weights(model, ("car", "ship"), earlier) == (["ship"], [16])
     for key, value in model.state_dict().items():
@@ -56,7 +56,7 @@ def test_a_head_at_a_further_stride_starts_anew(tmp_path):
 
 def test_a_head_that_the_network_lacks_is_left_out(tmp_path):
     earlier = package(tmp_path / "e.safetensors", ["car"])
-    model = Detector(replace(named_config("nssa-n", 1), head_strides=(4,)))
+    model = DetectionNetwork(replace(named_config("nssa-n", 1), head_strides=(4,)))
     assert take_weights(model, ("car",), earlier) == ([], [])
     assert torch.equal(model.heads["4"].classify[-1].bias, earlier.load_weights()[_last_bias(model)].float())
 
@@ -67,7 +67,7 @@ def _last_bias(model):
 
 def test_all_classes_known_gives_the_same_network(tmp_path):
     earlier = package(tmp_path / "e.safetensors", ["boat", "car"])
-    model = Detector(named_config("nssa-n", 2))
+    model = DetectionNetwork(named_config("nssa-n", 2))
     assert take_weights(model, ("boat", "car"), earlier) == ([], [])
     for key, value in model.state_dict().items():
         assert torch.equal(value, earlier.load_weights()[key].to(value.dtype))

@@ -13,7 +13,7 @@ from torch.overrides import TorchFunctionMode
 from nssa_gis.boxes.columns import TileDetections
 from nssa_gis.errors import NssaError, UsageError
 from nssa_gis.model.config import DetectorConfig
-from nssa_gis.model.detector import Detector
+from nssa_gis.model.network import DetectionNetwork
 from nssa_gis.runtime.decoding import detections_of
 from nssa_gis.runtime.folding import fold_batch_norm
 from nssa_gis.runtime.package import ModelPackage
@@ -108,7 +108,7 @@ class TorchBackend:
         return torch.autocast("cuda", torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16)
 
 
-def build_detector(package: ModelPackage) -> Detector:
+def build_detector(package: ModelPackage) -> DetectionNetwork:
     """Build the network of a package in evaluation mode, float32, with its weights.
 
     Raises
@@ -122,7 +122,7 @@ def build_detector(package: ModelPackage) -> Detector:
             raise ValueError(f"the network has {config.classes} classes and {config.in_channels} bands")
         weights = package.load_weights()
         with _Allowance(sum(v.numel() for v in weights.values())):
-            model = Detector(config)
+            model = DetectionNetwork(config)
         model.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in weights.items()})
     except (ValueError, TypeError, RuntimeError) as error:
         reason = str(error).splitlines()[0]

@@ -4,14 +4,14 @@ import pytest
 import torch
 
 from nssa_gis.model.config import SIZES, DetectorConfig, named_config
-from nssa_gis.model.detector import Detector
 from nssa_gis.model.head import decode_boxes, points_of
+from nssa_gis.model.network import DetectionNetwork
 
 
 @pytest.mark.parametrize("name", [*SIZES, "nssa-s-plain"])
 @torch.no_grad()
 def test_sizes_run_and_have_the_stated_parameters(name):
-    model = Detector(named_config(name, 10)).eval()
+    model = DetectionNetwork(named_config(name, 10)).eval()
     out = model(torch.rand(1, 3, 128, 64))
     points = 32 * 16 + 16 * 8 + (8 * 4 + 4 * 2 if "paper" in name else 0)
     assert out.logits.shape == (1, points, 10)
@@ -26,9 +26,9 @@ def test_every_module_can_be_switched_off_by_itself():
     from dataclasses import replace
 
     base = named_config("nssa-n", 1)
-    full = sum(p.numel() for p in Detector(base).parameters())
+    full = sum(p.numel() for p in DetectionNetwork(base).parameters())
     for module in ("sparse_attention", "cross_layer", "wavelet"):
-        model = Detector(replace(base, **{module: None}))
+        model = DetectionNetwork(replace(base, **{module: None}))
         assert sum(p.numel() for p in model.parameters()) < full
         model.eval()(torch.rand(1, 3, 64, 64))
 
@@ -37,7 +37,7 @@ def test_every_module_can_be_switched_off_by_itself():
 def test_a_third_head_at_stride_16():
     from dataclasses import replace
 
-    model = Detector(replace(named_config("nssa-n", 1), head_strides=(4, 8, 16))).eval()
+    model = DetectionNetwork(replace(named_config("nssa-n", 1), head_strides=(4, 8, 16))).eval()
     out = model(torch.rand(1, 3, 64, 64))
     assert out.logits.shape[1] == 16 * 16 + 8 * 8 + 4 * 4
     assert model.boxes(out, 64, 64).shape == (1, 336, 4)
@@ -46,8 +46,8 @@ def test_a_third_head_at_stride_16():
 @torch.no_grad()
 def test_modules_start_near_the_plain_network():
     torch.manual_seed(0)
-    full = Detector(named_config("nssa-s", 2)).eval()
-    plain = Detector(named_config("nssa-s-plain", 2)).eval()
+    full = DetectionNetwork(named_config("nssa-s", 2)).eval()
+    plain = DetectionNetwork(named_config("nssa-s-plain", 2)).eval()
     plain.load_state_dict({k: v for k, v in full.state_dict().items() if k in plain.state_dict()})
     x = torch.rand(1, 3, 64, 64)
     torch.testing.assert_close(full(x).logits, plain(x).logits, rtol=0, atol=0.05)
@@ -55,7 +55,7 @@ def test_modules_start_near_the_plain_network():
 
 @torch.no_grad()
 def test_start_of_the_head():
-    model = Detector(named_config("nssa-n", 3)).eval()
+    model = DetectionNetwork(named_config("nssa-n", 3)).eval()
     out = model(torch.rand(1, 3, 64, 64))
     assert out.logits.sigmoid().mean().item() == pytest.approx(0.01, rel=0.3)
     boxes = model.boxes(out, 64, 64)[0]

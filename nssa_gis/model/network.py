@@ -32,7 +32,7 @@ class Predictions(NamedTuple):
     distances: Tensor
 
 
-class Detector(nn.Module):
+class DetectionNetwork(nn.Module):
     """Trunk, neck with attention, one head per level.
 
     Parameters
