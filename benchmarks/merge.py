@@ -20,10 +20,11 @@ import numpy as np
 
 from benchmarks import rivals
 from benchmarks.compare import ONE_THREAD, columns, parser, report, run_rival
+from benchmarks.overlap_merge import merge
 from benchmarks.worlds import Detector, Objects, detect
 from nssa_gis.boxes.columns import GridDetections
 from nssa_gis.geo.grid import TileGrid
-from nssa_gis.seams import SeamMerger, merge_detections
+from nssa_gis.seams import SeamMerger
 
 _HEADER = ("layout", "method", "n", "seconds", "cpu_seconds", "peak_rss_mb", "kept")
 _TILE, _OVERLAP, _ALIGN = 640, 160, 32
@@ -76,7 +77,7 @@ def worker(method: str, folder: Path) -> None:
     side = int(np.load(folder / "side.column.npy"))
     grid = TileGrid(side, side, _TILE, _OVERLAP, _ALIGN)
     start, start_cpu = time.perf_counter(), time.process_time()
-    kept = _rows(grid, raw) if method == "seam (rows)" else len(merge_detections(raw, grid, method=method))
+    kept = _rows(grid, raw) if method == "seam (rows)" else len(merge(raw, grid, method))
     seconds, cpu = time.perf_counter() - start, time.process_time() - start_cpu
     print(seconds, cpu, rivals.peak_rss_mb(), kept)
 

@@ -20,6 +20,7 @@ from PIL import Image
 
 import nssa_gis.train
 from benchmarks.engine import parser, print_rows, write_json
+from benchmarks.overlap_merge import METHODS, merge
 from nssa_gis.boxes.columns import GridDetections
 from nssa_gis.detect.plan import CANDIDATE_SHARE
 from nssa_gis.errors import NssaError
@@ -27,7 +28,6 @@ from nssa_gis.evaluate.coco import ImageTruth, evaluate_boxes, excused, match
 from nssa_gis.geo.grid import TileGrid
 from nssa_gis.runtime.backends.protocol import Backend, create_backend
 from nssa_gis.runtime.package import DEFAULT_MODEL, ModelPackage, load_package
-from nssa_gis.seams import METHODS, merge_detections
 from nssa_gis.train.datasets import LabelledImage, load_split
 from nssa_gis.train.recipe import load_recipe
 
@@ -125,11 +125,11 @@ def rows_of(source: str, sheets: Sequence[Sheet], backend: Backend, package: Mod
         raw = [tiled(s, backend, g) for s, g in zip(sheets, grids, strict=True)]
         share = sum(map(len, raw)) / max(sum(map(len, single)), 1)
         for method in METHODS:
-            merged = [merge_detections(d, g, method=method) for d, g in zip(raw, grids, strict=True)]
+            merged = [merge(d, g, method) for d, g in zip(raw, grids, strict=True)]
             sure = []
             for found, grid in zip(raw, grids, strict=True):
                 candidates = found.take(found.scores >= least * CANDIDATE_SHARE)
-                final = merge_detections(candidates, grid, method=method)
+                final = merge(candidates, grid, method)
                 sure.append(final.take(final.scores >= least))
             row = {"source": source, "tile": tile, "overlap": overlap, "method": method}
             rows.append(row | {"raw_per_object": round(share, 2)} | figures(truths, merged, sure))

@@ -17,10 +17,10 @@ import numpy as np
 
 from benchmarks import rivals
 from benchmarks.compare import columns, parser, report, run_rival
+from benchmarks.overlap_merge import METHODS, merge
 from benchmarks.worlds import WORLDS, World, build
 from nssa_gis.boxes.columns import GridDetections
 from nssa_gis.boxes.nms import overlapping_pairs, pair_iou
-from nssa_gis.seams import METHODS, merge_detections
 from nssa_gis.seams.pairs import one_to_one
 
 _HEADER = ("world", "method", "missed_pct", "spurious_pct", "box_err_px", "wrong_class_pct", "seconds")
@@ -61,7 +61,7 @@ def run_ours(world: World) -> list[dict[str, Any]]:
     rows = [{"world": world.name, "method": "oracle", **score(world, oracle(world)), "seconds": 0.0}]
     for method in METHODS:
         start = time.perf_counter()
-        found = merge_detections(world.raw, world.grid, method=method)
+        found = merge(world.raw, world.grid, method)
         seconds = time.perf_counter() - start
         rows.append({"world": world.name, "method": method, **score(world, found), "seconds": seconds})
     return rows

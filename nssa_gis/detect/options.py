@@ -158,11 +158,6 @@ class DetectOptions(BaseModel):
             advanced=True,
         ),
     )
-    merge: Literal["seam", "nms", "nmm", "wbf", "none"] = Field(
-        default="seam",
-        description="How detections of neighbouring tiles become one; all but seam are for comparison.",
-        json_schema_extra=_about("Tiling", "result", advanced=True),
-    )
     tta: Literal["none", "flip", "rot", "scale"] = Field(
         default="none",
         description="Test-time augmentation: look at every tile mirrored (flip, 4 views), turned (rot, 4 views) or "

@@ -361,7 +361,7 @@ class _Run:
     def _write(self, journal: Journal, writer: LayerWriter) -> None:
         """Merge over the seams and write, one row of tiles in memory at a time."""
         info = self._layer_info()
-        merger = SeamMerger(self.plan.grid, method=self.options.merge)
+        merger = SeamMerger(self.plan.grid)
 
         def put(merged: GridDetections) -> None:
             kept = _wanted(merged, self.plan)

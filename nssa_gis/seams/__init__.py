@@ -1,5 +1,5 @@
 """Merging per-tile detections over tile seams."""
 
-from nssa_gis.seams.merge import METHODS, SeamMerger, merge_detections
+from nssa_gis.seams.merge import SeamMerger, merge_detections
 
-__all__ = ["METHODS", "SeamMerger", "merge_detections"]
+__all__ = ["SeamMerger", "merge_detections"]

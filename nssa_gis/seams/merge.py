@@ -6,15 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nssa_gis.boxes.columns import GridDetections
-from nssa_gis.errors import UsageError
 from nssa_gis.geo.grid import TileGrid
 from nssa_gis.seams.band import Band, canonical
 from nssa_gis.seams.groups import components, resolve
-from nssa_gis.seams.overlap import merge_by_overlap
 from nssa_gis.seams.pairs import Edges, find_edges
-
-#: Ways to merge; "seam" is the one to use, the others are there to compare with.
-METHODS = ("seam", "nms", "nmm", "wbf", "none")
 
 # Rows of tiles are taken together up to about this many boxes: enough to hide numpy's call overhead, few
 # enough to stay in the cache.
@@ -22,52 +17,45 @@ _BLOCK = 1 << 16
 
 
 class SeamMerger:
-    """Merge detections row of tiles by row of tiles, keeping only what a later row may still change.
+    """Merge detections over tile seams, one row of tiles after another.
 
-    The rules ("seam"): boxes of one tile are never merged. Boxes of two tiles are compared inside the window
-    that both saw, one to one, and boxes of one class first; two that agree although the tiles name different
-    classes are one object too, of the class of the better box. A box cut off at a tile edge yields to one
-    that sees more; two that each see one end are joined, over any number of tiles. Of whole boxes the one
-    farthest from its tile's edge stays.
+    Boxes of one tile are never merged. Boxes of two tiles are compared inside the window that both tiles see,
+    one to one, boxes of the same class first. Two boxes that agree in place but not in class are one object,
+    of the class of the better box. A box that a tile edge cuts gives way to a box that shows more of the
+    object. Two boxes that each show one end of an object are joined, over any number of tiles. Of several
+    whole boxes the one farthest from the edge of its tile is kept.
 
-    The result does not depend on the order of the boxes within a row, nor on the order in which tiles were
-    worked on. Memory holds only boxes that reach the next row of tiles, and what is joined to them.
+    The result does not depend on the order of the boxes in a row, or on the order in which tiles are
+    processed. Memory holds only the boxes that a later row may still change: those that reach the next row
+    of tiles, and those joined to them.
 
     Parameters
     ----------
     grid : TileGrid
         The tile plan; boxes are in its (model-grid) pixels.
-    method : {"seam", "nms", "nmm", "wbf", "none"}
-        "nms", "nmm" and "wbf" hold everything until `finish`; "none" passes everything on.
-    iou : float, optional
-        Overlap that makes two boxes one object, 0 < iou < 1; for "seam" inside the common window, where one
-        to one matching allows a lower one (0.4) than overlap alone (0.5).
+    iou : float
+        IoU inside the common window from which two boxes are one object, 0 < iou < 1. Because boxes are
+        matched one to one, it can be lower than the usual 0.5.
 
     Raises
     ------
-    UsageError
-        Unknown method, or `iou` out of range.
+    ValueError
+        `iou` is not between 0 and 1.
     """
 
-    def __init__(self, grid: TileGrid, *, method: str = "seam", iou: float | None = None) -> None:
-        if method not in METHODS:
-            raise UsageError(f"merge method {method!r} is unknown; choose one of {', '.join(METHODS)}")
-        if iou is None:
-            iou = 0.4 if method == "seam" else 0.5
+    def __init__(self, grid: TileGrid, *, iou: float = 0.4) -> None:
         if not 0.0 < iou < 1.0:
-            raise UsageError(f"merge overlap {iou} must lie between 0 and 1")
+            raise ValueError(f"iou must lie between 0 and 1, not {iou}")
         self.grid = grid
-        self.method = method
         self.iou = iou
         self._next_row = 0
-        self._held: list[GridDetections] = []
         self._band = Band.of(GridDetections.empty(), grid)
         self._edges = Edges.empty()
 
     @property
     def pending(self) -> int:
         """Boxes held back because a later row may change them."""
-        return len(self._band) + sum(map(len, self._held))
+        return len(self._band)
 
     def add_row(self, row: int, found: GridDetections) -> GridDetections:
         """Take all detections of one row of tiles.
@@ -102,22 +90,12 @@ class SeamMerger:
         -------
         GridDetections
         """
-        if self.method in ("seam", "none"):
-            return self._advance(GridDetections.empty(), self.grid.rows)
-        held = GridDetections.concat(self._held)
-        self._held = []
-        merged = merge_by_overlap(held.take(canonical(held)), self.method, self.iou)
-        return merged.take(canonical(merged))
+        return self._advance(GridDetections.empty(), self.grid.rows)
 
     def _advance(self, found: GridDetections, next_row: int) -> GridDetections:
         """Take detections of rows below `next_row`; return what rows from `next_row` on cannot change."""
         self._next_row = next_row
-        if self.method not in ("seam", "none"):
-            self._held.append(found)
-            return GridDetections.empty()
         found = found.take(canonical(found))
-        if self.method == "none":
-            return found
         fresh = Band.of(found, self.grid)
         shared = fresh.reaches_any(self.grid)
         inside, reaching = np.flatnonzero(~shared), np.flatnonzero(shared)
@@ -144,9 +122,7 @@ class SeamMerger:
         return GridDetections.concat([alone, settled])
 
 
-def merge_detections(
-    found: GridDetections, grid: TileGrid, *, method: str = "seam", iou: float | None = None
-) -> GridDetections:
+def merge_detections(found: GridDetections, grid: TileGrid, *, iou: float = 0.4) -> GridDetections:
     """Merge the detections of a whole scene at once.
 
     Parameters
@@ -155,15 +131,20 @@ def merge_detections(
         N rows in any order, boxes in global model-grid pixels, `tile` and `cut` set.
     grid : TileGrid
         The tile plan.
-    method, iou
+    iou : float
         As in `SeamMerger`.
 
     Returns
     -------
     GridDetections
         The same records that `SeamMerger` gives row by row; by tile, then ``y0, x0``.
+
+    Raises
+    ------
+    ValueError
+        `iou` is not between 0 and 1, or a tile lies outside the grid.
     """
-    merger = SeamMerger(grid, method=method, iou=iou)
+    merger = SeamMerger(grid, iou=iou)
     rows = grid.rows_of(found.tile)
     if len(rows) and not 0 <= rows.min() <= rows.max() < grid.rows:
         raise ValueError(f"tiles must lie in the grid of {len(grid)} tiles")

@@ -30,7 +30,6 @@ _LABELS = {
     "tile": "Tile size",
     "overlap": "Overlap of tiles",
     "tta": "Test-time augmentation: average over mirrored, turned or resized views",
-    "merge": "How detections of neighbouring tiles become one",
     "device": "Device (auto, cpu, cuda, cuda:1, mps)",
     "backend": "Backend",
     "batch_size": "Tiles per call of the network",

@@ -60,7 +60,7 @@ def test_detect(folder, capsys):
 def test_detect_takes_every_kind_of_option(folder, capsys):
     arguments = ["--classes", "car,boat", "--confidence", "0.6", "--bands", "1,2,3", "--tile", "512", "--overlap", "64"]
     arguments += ["--bounds", "500010,5299900,500100,5299990", "--batch-size", "2", "--workers", "1", "--of", "GeoJSON"]
-    arguments += ["--geometry", "point", "--merge", "nms"]
+    arguments += ["--geometry", "point"]
     assert main(["detect", str(folder / "town.tif"), "-o", str(folder / "cars.json"), *arguments]) == 0
     assert 0 < pyogrio.read_info(folder / "cars.json")["features"] < 513
 
@@ -214,7 +214,7 @@ def test_one_band_scene_is_fed_three_times(folder, capsys):
         (["town.tif", "-o", "a.gpkg", "--bounds", "1,2"], "--bounds: should be four numbers"),
         (["town.tif", "-o", "a.gpkg", "--overwrite", "--resume"], "exclude each other"),
         (["town.tif", "-o", "a.gpkg", "--colour", "red"], "--colour"),
-        (["town.tif", "-o", "a.gpkg", "--merge", "magic"], "--merge"),
+        (["town.tif", "-o", "a.gpkg", "--geometry", "circle"], "--geometry"),
         (["town.tif", "-o", "a.xyz"], "a.xyz"),
         (["town.tif", "-o", "a.gpkg", "--classes", "plane"], "it knows car, boat"),
         (["town.tif", "-o", "a.gpkg", "--tile", "200"], "multiple of 64"),
@@ -305,7 +305,7 @@ def test_help_names_units_and_defaults(capsys):
     text = " ".join(capsys.readouterr().out.split())
     assert "[default: the model's own threshold; 0<=x<=1]" in text
     assert "for the network. [m/px] [default: the model's; x>0]" in text
-    assert "[default: seam]" in text
+    assert "[default: polygon]" in text
 
 
 def test_start_up_is_light():

@@ -39,7 +39,7 @@ def test_text_is_converted():
         ({"tile": 128, "overlap": 128}, "--overlap 128 must be smaller than --tile 128"),
         ({"tile": "big"}, "--tile big"),
         ({"device": "gpu"}, "--device gpu: should be auto"),
-        ({"merge": "magic"}, "--merge magic: should be 'seam'"),
+        ({"geometry": "circle"}, "--geometry circle: should be 'polygon'"),
         ({"colour": 1}, "no such option: colour"),
     ],
 )
@@ -71,7 +71,7 @@ def test_table_describes_every_option_in_json():
     assert (rows["confidence"]["minimum"], rows["confidence"]["maximum"]) == (0, 1)
     assert rows["gsd"]["exclusive_minimum"] is True
     assert rows["gsd"]["unit"] == "m/px"
-    assert rows["merge"]["choices"] == ["seam", "nms", "nmm", "wbf", "none"]
+    assert rows["geometry"]["choices"] == ["polygon", "point"]
     assert rows["bounds"]["type"] == "bounds"
     assert rows["classes"]["type"] == "strings"
     assert rows["bands"]["type"] == "integers"

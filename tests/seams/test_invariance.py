@@ -7,7 +7,7 @@ from seam_cases import records, views_of
 
 from nssa_gis.boxes.columns import GridDetections
 from nssa_gis.geo.grid import TileGrid
-from nssa_gis.seams import METHODS, SeamMerger, merge_detections
+from nssa_gis.seams import SeamMerger, merge_detections
 
 GRID = TileGrid(700, 700, 128, 32, 32)
 
@@ -29,28 +29,28 @@ def noisy(seed, count, grid=GRID, extent=700):
     return GridDetections.of(jittered, scores, raw.labels, raw.tile, grid.cut_sides(jittered, raw.tile))
 
 
-def stream(raw, grid, method="seam"):
-    merger = SeamMerger(grid, method=method)
+def stream(raw, grid):
+    merger = SeamMerger(grid)
     rows = grid.rows_of(raw.tile)
     parts = [merger.add_row(row, raw.take(rows == row)) for row in np.unique(rows).tolist()]
     return GridDetections.concat([*parts, merger.finish()])
 
 
 @settings(deadline=None, max_examples=40)
-@given(seed=st.integers(0, 2**32), count=st.integers(0, 120), method=st.sampled_from(METHODS))
-def test_order_of_input_does_not_matter(seed, count, method):
+@given(seed=st.integers(0, 2**32), count=st.integers(0, 120))
+def test_order_of_input_does_not_matter(seed, count):
     raw = noisy(seed, count)
     shuffled = raw.take(np.random.default_rng(seed).permutation(len(raw)))
-    first, second = (merge_detections(r, GRID, method=method) for r in (raw, shuffled))
+    first, second = (merge_detections(r, GRID) for r in (raw, shuffled))
     for column in ("boxes", "scores", "labels", "tile", "cut"):
         np.testing.assert_array_equal(getattr(first, column), getattr(second, column))
 
 
 @settings(deadline=None, max_examples=40)
-@given(seed=st.integers(0, 2**32), count=st.integers(0, 120), method=st.sampled_from(METHODS))
-def test_streaming_gives_the_records_of_one_shot(seed, count, method):
+@given(seed=st.integers(0, 2**32), count=st.integers(0, 120))
+def test_streaming_gives_the_records_of_one_shot(seed, count):
     raw = noisy(seed, count)
-    assert records(stream(raw, GRID, method)) == records(merge_detections(raw, GRID, method=method))
+    assert records(stream(raw, GRID)) == records(merge_detections(raw, GRID))
 
 
 @settings(deadline=None, max_examples=25)

@@ -5,9 +5,8 @@ import pytest
 from seam_cases import boxes_of, found, records, views_of
 
 from nssa_gis.boxes.columns import CUT_BOTTOM, CUT_RIGHT, GridDetections
-from nssa_gis.errors import UsageError
 from nssa_gis.geo.grid import TileGrid
-from nssa_gis.seams import METHODS, SeamMerger, merge_detections
+from nssa_gis.seams import SeamMerger, merge_detections
 
 
 @pytest.fixture
@@ -153,19 +152,17 @@ def test_the_box_farther_from_its_tile_edge_speaks_whatever_the_scores(grid):
     assert boxes_of(merge_detections(raw, grid)) == [(601.0, 100.0, 631.0, 120.0)]
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_nothing_gives_nothing(grid, method):
-    assert len(merge_detections(GridDetections.empty(), grid, method=method)) == 0
-    merger = SeamMerger(grid, method=method)
+def test_nothing_gives_nothing(grid):
+    assert len(merge_detections(GridDetections.empty(), grid)) == 0
+    merger = SeamMerger(grid)
     assert len(merger.add_row(1, GridDetections.empty())) == 0
     assert len(merger.finish()) == 0
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_scene_smaller_than_a_tile(method):
+def test_scene_smaller_than_a_tile():
     grid = TileGrid(100, 50, 640, 128, 32)
     raw = found([(0, 0, 0, 30, 30, 0.5), (0, 60, 10, 100, 50, 0.7)], grid)
-    assert records(merge_detections(raw, grid, method=method)) == records(raw)
+    assert records(merge_detections(raw, grid)) == records(raw)
 
 
 def test_rows_left_out(grid):
@@ -193,17 +190,6 @@ def test_wrong_use_is_refused(grid):
         merger.add_row(1, GridDetections.empty())
     with pytest.raises(ValueError, match="another row"):
         merger.add_row(2, found([(0, 10, 10, 40, 40, 0.5)], grid))
-    with pytest.raises(UsageError, match="seam, nms"):
-        SeamMerger(grid, method="soft")
-    with pytest.raises(UsageError, match="between 0 and 1"):
-        SeamMerger(grid, iou=1.5)
-
-
-def test_methods_for_comparison(grid):
-    raw = found([(0, 550, 100, 580, 120, 0.75), (1, 552, 100, 582, 120, 0.25), (1, 552, 100, 582, 120, 0.5, 1)], grid)
-    assert boxes_of(merge_detections(raw, grid, method="nms"))[0] == (550.0, 100.0, 580.0, 120.0)
-    assert boxes_of(merge_detections(raw, grid, method="nmm"))[0] == (550.0, 100.0, 582.0, 120.0)
-    fused = merge_detections(raw, grid, method="wbf")
-    assert boxes_of(fused)[0] == (550.5, 100.0, 580.5, 120.0)
-    assert sorted(fused.scores.tolist()) == [0.5, 0.5]
-    assert len(merge_detections(raw, grid, method="none")) == 3
+    for iou in (0.0, 1.0, 1.5):
+        with pytest.raises(ValueError, match="between 0 and 1"):
+            SeamMerger(grid, iou=iou)

@@ -35,7 +35,6 @@ _OPTIONS = (
     "tile",
     "overlap",
     "tta",
-    "merge",
     "device",
     "backend",
     "batch_size",

@@ -360,10 +360,6 @@ Ohne Internet: einen Ordner mit allen Wheels nennen (pip download nssa-gis -d OR
         <translation>Mehrfach hinsehen (TTA): Mittel über gespiegelte, gedrehte oder skalierte Ansichten</translation>
     </message>
     <message>
-        <source>How detections of neighbouring tiles become one</source>
-        <translation>Wie Funde benachbarter Kacheln vereint werden</translation>
-    </message>
-    <message>
         <source>Device (auto, cpu, cuda, cuda:1, mps)</source>
         <translation>Gerät (auto, cpu, cuda, cuda:1, mps)</translation>
     </message>
@@ -622,10 +618,6 @@ Ohne Internet: einen Ordner mit allen Wheels nennen (pip download nssa-gis -d OR
     <message>
         <source>Overlap of neighbouring tiles; at least the size of the largest object.</source>
         <translation>Überlappung benachbarter Kacheln; mindestens so groß wie das größte Objekt.</translation>
-    </message>
-    <message>
-        <source>How detections of neighbouring tiles become one; all but seam are for comparison.</source>
-        <translation>Wie Funde benachbarter Kacheln vereint werden; alle außer seam dienen dem Vergleich.</translation>
     </message>
     <message>
         <source>Test-time augmentation: look at every tile mirrored (flip, 4 views), turned (rot, 4 views) or resized (scale, 3 views) and average; as many times slower.</source>

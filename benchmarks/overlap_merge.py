@@ -1,4 +1,7 @@
-"""The usual ways of merging, which look at the overlap alone; here for comparison."""
+"""The usual ways to merge the detections of overlapping tiles, for comparison with the seam rules.
+
+They look at the overlap of two boxes alone: not at the tiles that the boxes come from, and not at cut sides.
+"""
 
 from __future__ import annotations
 
@@ -6,21 +9,48 @@ import numpy as np
 
 from nssa_gis.boxes.columns import GridDetections
 from nssa_gis.boxes.nms import independent_set, overlapping_pairs
+from nssa_gis.geo.grid import TileGrid
+from nssa_gis.seams import merge_detections
+
+#: "seam" is the merge of the product; "none" keeps every raw detection.
+METHODS = ("seam", "nms", "nmm", "wbf", "none")
+
+
+def merge(found: GridDetections, grid: TileGrid, method: str) -> GridDetections:
+    """Merge the detections of a whole scene by one of `METHODS`, with the usual overlap of 0.5 for the others.
+
+    Parameters
+    ----------
+    found : GridDetections
+        N rows in any order, boxes in pixels of the working grid.
+    grid : TileGrid
+        The tile plan.
+    method : {"seam", "nms", "nmm", "wbf", "none"}
+
+    Returns
+    -------
+    GridDetections
+    """
+    if method == "seam":
+        return merge_detections(found, grid)
+    if method == "none":
+        return found
+    return merge_by_overlap(found, method, 0.5)
 
 
 def merge_by_overlap(found: GridDetections, method: str, iou: float) -> GridDetections:
     """Merge boxes of one class that overlap by more than `iou`, wherever they come from.
 
-    In all three the boxes are taken by falling score, and each one takes to itself those that overlap it and
-    have not been taken.
+    In all three the boxes are taken by descending score. Each one makes a group with the boxes that overlap it
+    and belong to no group yet.
 
     Parameters
     ----------
     found : GridDetections
-        N rows in canonical order.
+        N rows; of two boxes with the same score the earlier one is taken first.
     method : {"nms", "nmm", "wbf"}
-        What becomes of a group: its best box (non-maximum suppression), the hull of its boxes (greedy
-        non-maximum merging), or their mean weighted by the scores, with the mean score (weighted boxes
+        What a group becomes: its best box (non-maximum suppression), the hull of its boxes (greedy
+        non-maximum merging), or the mean of its boxes weighted by score, with the mean score (weighted boxes
         fusion).
     iou : float
         Threshold, 0 < iou < 1.
@@ -28,7 +58,7 @@ def merge_by_overlap(found: GridDetections, method: str, iou: float) -> GridDete
     Returns
     -------
     GridDetections
-        One row a group, in the order of their best boxes.
+        One row per group, in the order of `found`.
     """
     count = len(found)
     order = np.argsort(-found.scores, kind="stable")
