@@ -8,7 +8,8 @@ from __future__ import annotations
 import numpy as np
 
 from nssa_gis.boxes.columns import GridDetections
-from nssa_gis.boxes.nms import independent_set, overlapping_pairs
+from nssa_gis.boxes.iou import overlapping_pairs
+from nssa_gis.boxes.nms import independent_set
 from nssa_gis.geo.grid import TileGrid
 from nssa_gis.seams import merge_detections
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nssa_gis.boxes.columns import GridDetections
-from nssa_gis.boxes.nms import expand_ranges
+from nssa_gis.boxes.iou import expand_ranges
 from nssa_gis.geo.grid import TileGrid
 
 Floats = NDArray[np.float64]

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from nssa_gis.boxes.columns import TileDetections
-from nssa_gis.boxes.nms import independent_set, overlapping_pairs, ranks
+from nssa_gis.boxes.iou import overlapping_pairs
+from nssa_gis.boxes.nms import independent_set, ranks
 
 #: Detections of two views that overlap by more than this IoU are of one object.
 SAME_OBJECT = 0.5

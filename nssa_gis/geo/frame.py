@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -147,25 +147,6 @@ class Frame:
         gx, gy, area = self._metric.at((boxes[:, 0] + boxes[:, 2]) / 2, (boxes[:, 1] + boxes[:, 3]) / 2)
         w, h = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
         return w * gx, h * gy, w * h * area
-
-    def resized(self, width: int, height: int) -> Frame:
-        """Return the same ground with another pixel count.
-
-        A frame without a geotransform gets one that leads back to this frame's pixels.
-        """
-        fx, fy = width / self.width, height / self.height
-        transform = self.transform
-        if transform is not None or not self._placed:
-            t = transform or Affine.identity()
-            transform = Affine(t.a / fx, t.b / fy, t.c, t.d / fx, t.e / fy, t.f)
-        return replace(
-            self,
-            width=width,
-            height=height,
-            transform=transform,
-            gcps=tuple(replace(p, col=p.col * fx, row=p.row * fy) for p in self.gcps),
-            rpcs=None if self.rpcs is None else self.rpcs.resized(fx, fy),
-        )
 
     @property
     def x_period(self) -> float | None:

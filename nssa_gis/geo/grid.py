@@ -92,13 +92,6 @@ class TileGrid:
         x0, y0 = self.cols_of(ids) * self.step, self.rows_of(ids) * self.step
         return np.stack([x0, y0, x0 + self.tile, y0 + self.tile], axis=-1)
 
-    def cores(self, ids: ArrayLike) -> Ints:
-        """Own parts of tiles, int64 (M, 4): half the overlap off on inner sides; they partition the scene."""
-        cols, rows = self.cols_of(ids), self.rows_of(ids)
-        x0, x1 = _core(cols, self.cols, self.step, self.effective_overlap, self.width)
-        y0, y1 = _core(rows, self.rows, self.step, self.effective_overlap, self.height)
-        return np.stack([x0, y0, x1, y1], axis=-1)
-
     def inner_sides(self, ids: ArrayLike) -> NDArray[np.uint8]:
         """Bits ``CUT_*`` of the sides beyond which the scene goes on in another tile, uint8 (M,)."""
         cols, rows = self.cols_of(ids), self.rows_of(ids)
@@ -140,9 +133,3 @@ class TileGrid:
 
 def _count(size: int, tile: int, step: int) -> int:
     return 1 if size <= tile else -(-(size - tile) // step) + 1
-
-
-def _core(index: Ints, count: int, step: int, overlap: int, size: int) -> tuple[Ints, Ints]:
-    low = np.where(index == 0, 0, index * step + overlap // 2)
-    high = np.where(index == count - 1, size, (index + 1) * step + overlap // 2)
-    return low, high

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -69,16 +69,6 @@ class RationalPolynomials:
     height_off: float
     height_scale: float
     height: float
-
-    def resized(self, fx: float, fy: float) -> RationalPolynomials:
-        """Return the same sensor with ``fx`` times as many columns and ``fy`` times as many rows."""
-        return replace(
-            self,
-            samp_off=self.samp_off * fx,
-            samp_scale=self.samp_scale * fx,
-            line_off=self.line_off * fy,
-            line_scale=self.line_scale * fy,
-        )
 
 
 @dataclass(frozen=True)

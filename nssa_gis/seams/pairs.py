@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nssa_gis.boxes.columns import CUT_BOTTOM, CUT_LEFT, CUT_RIGHT, CUT_TOP
-from nssa_gis.boxes.nms import bounded_ranges, pair_iou
+from nssa_gis.boxes.iou import bounded_ranges, pair_iou
 from nssa_gis.geo.grid import TileGrid
 from nssa_gis.seams.band import SLACK, Band
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nssa_gis.boxes.columns import TileDetections
 from nssa_gis.boxes.consensus import consensus
-from nssa_gis.boxes.nms import overlapping_pairs
+from nssa_gis.boxes.iou import overlapping_pairs
 from nssa_gis.model.network import DetectionNetwork
 from nssa_gis.runtime.views import VIEWS
 from nssa_gis.train.datasets import LabelledImage, image_size

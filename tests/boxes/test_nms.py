@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nssa_gis.boxes.nms import expand_ranges, independent_set, nms, overlapping_pairs, pair_iou
+from nssa_gis.boxes.iou import expand_ranges, overlapping_pairs, pair_iou
+from nssa_gis.boxes.nms import independent_set, nms
 from nssa_gis.seams.pairs import one_to_one
 
 

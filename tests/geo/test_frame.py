@@ -265,17 +265,6 @@ def test_degenerate_transform():
         Frame(0, 10)
 
 
-@pytest.mark.parametrize("name", FRAMES)
-def test_resized_keeps_the_ground(name):
-    frame = FRAMES[name]
-    small = frame.resized(1171, 507)
-    assert (small.width, small.height) == (1171, 507)
-    x, y = np.array([0.0, 100.3, 3000]), np.array([0.0, 50.7, 2000])
-    np.testing.assert_allclose(small.to_map(x * 1171 / 3000, y * 507 / 2000), frame.to_map(x, y), rtol=1e-12, atol=1e-6)
-    if frame.gsd:
-        assert small.gsd == pytest.approx((frame.gsd[0] * 3000 / 1171, frame.gsd[1] * 2000 / 507), rel=1e-6)
-
-
 def test_frames_travel():
     frame = FRAMES["GCP"]
     assert copy.deepcopy(frame) == frame

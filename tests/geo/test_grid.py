@@ -21,15 +21,13 @@ def grids(draw):
 
 @given(grids())
 @settings(max_examples=150, deadline=None)
-def test_cores_partition_the_scene(grid):
-    ids = np.arange(len(grid))
-    seen = np.zeros((grid.height, grid.width), np.int8)
-    cores, windows = grid.cores(ids), grid.windows(ids)
-    assert (cores[:, :2] >= windows[:, :2]).all() and (cores[:, 2:] <= windows[:, 2:]).all()
-    assert (cores[:, 2:] > cores[:, :2]).all()
-    for x0, y0, x1, y1 in cores:
+def test_every_pixel_is_in_a_tile(grid):
+    windows = grid.windows(np.arange(len(grid)))
+    seen = np.zeros((grid.height, grid.width), np.int64)
+    for x0, y0, x1, y1 in windows:
+        assert x0 < grid.width and y0 < grid.height
         seen[y0:y1, x0:x1] += 1
-    assert (seen == 1).all()
+    assert (seen > 0).all()
 
 
 @given(grids())
@@ -51,7 +49,6 @@ def test_one_tile():
     grid = TileGrid(100, 60, 640, 128, 32)
     assert len(grid) == 1
     np.testing.assert_array_equal(grid.windows([0]), [[0, 0, 640, 640]])
-    np.testing.assert_array_equal(grid.cores([0]), [[0, 0, 100, 60]])
     assert grid.inner_sides([0])[0] == 0
     assert grid.cut_sides([[0, 0, 640, 640]], [0])[0] == 0
 

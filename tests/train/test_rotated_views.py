@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw
 from planted import rectangles
 
 from nssa_gis.boxes.columns import TileDetections
-from nssa_gis.boxes.nms import overlapping_pairs
+from nssa_gis.boxes.iou import overlapping_pairs
 from nssa_gis.train import rotated_views
 from nssa_gis.train.datasets import LabelledImage
 from nssa_gis.train.rotated_views import detect_turned
