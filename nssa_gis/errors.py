@@ -4,6 +4,13 @@ Every message is one line: what is wrong, with which file, and what to do. The c
 a traceback; the exit code is an attribute of the class (README, "Exit codes").
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
 
 class NssaError(Exception):
     """A run cannot go on; the message says why and what to do.
@@ -27,3 +34,25 @@ class UsageError(NssaError):
     """
 
     exit_code = 2
+
+
+def first_fault(error: ValidationError) -> str:
+    """Name the first wrong field of a pydantic model and what it should be, in one line.
+
+    Parameters
+    ----------
+    error : pydantic.ValidationError
+
+    Returns
+    -------
+    str
+        Such as ``gsd_range.0: should be greater than 0, not -1``.
+    """
+    first = error.errors(include_url=False, include_context=False)[0]
+    field, value = ".".join(map(str, first["loc"])), f", not {first['input']!a:.60}"
+    message = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    if first["type"] == "missing":
+        message, value = "is missing", ""
+    elif first["type"] == "extra_forbidden":
+        message, value = "is not known", ""
+    return f"{field}: {message}{value}" if field else message

@@ -7,7 +7,6 @@ import struct
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import get_type_hints
 
 import numpy as np
 import rasterio
@@ -58,7 +57,7 @@ def make_packages(folder: Path) -> list[Path]:
         save_package(
             path,
             DetectionNetwork(named_config(name, 2)).state_dict(),
-            ModelInfo("toy", "1", network, ("a", "b"), 0.25, (0.1, 0.5)),
+            ModelInfo(name="toy", version="1", network=network, classes=("a", "b"), gsd=0.25, gsd_range=(0.1, 0.5)),
         )
         paths.append(path)
     return paths
@@ -158,8 +157,10 @@ def probe_package(path: Path) -> None:
 
     try:
         package = load_package(path)
-        for name in get_type_hints(ModelInfo):
+        for name in ModelInfo.model_fields:
             value, usual = getattr(package.info, name), getattr(_USUAL, name)
+            if name == "value_range":
+                value, usual = value or (), ()
             kinds = (int, float) if isinstance(usual, float) else type(usual)
             assert isinstance(value, kinds) and not isinstance(value, bool), (name, value)
         build_detector(package)
@@ -167,7 +168,7 @@ def probe_package(path: Path) -> None:
         _one_line(error, path)
 
 
-_USUAL = ModelInfo("n", "1", {}, ("a",), 0.25, (0.1, 0.5))
+_USUAL = ModelInfo(name="n", version="1", network={}, classes=("a",), gsd=0.25, gsd_range=(0.1, 0.5))
 
 
 def probe_journal(path: Path) -> None:

@@ -53,7 +53,7 @@ def info(what: str | None, model_config: str | None, input_size: int, as_json: b
 
     if what.lower().endswith(".safetensors") or what in built_in_models():
         package = load_package(what)
-        facts = {"path": str(package.path), **dataclasses.asdict(package.info), "sha256": package.digest}
+        facts = {"path": str(package.path), **package.info.model_dump(exclude_none=True), "sha256": package.digest}
         hidden = {"network"}
     else:
         from nssa_gis.raster.scene import open_scene

@@ -126,7 +126,7 @@ def onnx_bytes(detector: DetectionNetwork, opset: int, side: int, properties: di
 
 def metadata(info: ModelInfo, side: int) -> dict[str, str]:
     """Properties of the ONNX file: ours, and Deepness' (resolution in cm per pixel, overlap in per cent)."""
-    own = {k: v for k, v in info.__dict__.items() if k != "metrics"}
+    own = info.model_dump(mode="json", exclude={"metrics"})
     deepness = {
         "model_type": "Detector",
         "det_type": "YOLO_Ultralytics",

@@ -1,34 +1,53 @@
-"""The one-file model package: safetensors weights with everything else in the metadata. Nothing is unpickled."""
+"""The one-file model package: safetensors weights, and everything else in the metadata. Nothing is unpickled."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-import struct
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from nssa_gis.errors import NssaError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+
+from nssa_gis.errors import NssaError, first_fault
 from nssa_gis.model.config import PAD_MULTIPLE
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-#: Version of the metadata layout; a reader refuses a newer one.
+#: Version of the metadata layout; a reader refuses a newer one. Keys that a reader does not know are ignored, so a new
+#: key raises this number only if an older reader must not miss it.
 FORMAT = 1
 DEFAULT_MODEL = "aerial-vehicles"
-#: A header larger than this is no model (the safetensors format itself allows 100 MB).
+#: Largest header that is read, bytes: the format allows 100 MB, which would take a GB of memory.
 _MAX_HEADER = 4_000_000
 _KEY = "nssa_gis"
 
 
-@dataclass(frozen=True)
-class ModelInfo:
-    """What a package says of its model.
+def _encodable(text: str) -> str:
+    """Refuse half a character: it would fail only when a layer is written."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("should be text in UTF-8") from None
+    return text
+
+
+_Text = Annotated[str, AfterValidator(_encodable)]
+# strict=False lets a list stand for a tuple, as JSON has it; the values in it are strict all the same
+_Name = Annotated[_Text, Field(min_length=1)]
+_Names = Annotated[tuple[_Name, ...], Field(min_length=1, strict=False)]
+_Metres = Annotated[float, Field(gt=0, lt=1e9)]
+_Share = Annotated[float, Field(ge=0, le=1)]
+_Range = Annotated[tuple[float, float], Field(strict=False)]
+
+
+class ModelInfo(BaseModel):
+    """What a package says about its model.
 
     Attributes
     ----------
@@ -37,50 +56,99 @@ class ModelInfo:
     network : dict
         ``DetectorConfig.to_dict()``.
     classes : tuple of str
-        Class names in the order of the logits.
+        Class names in the order of the logits; no name twice.
     gsd : float
-        Metres per pixel that scenes are resampled to.
+        Ground sample distance that scenes are resampled to, metres per pixel.
     gsd_range : tuple of float
-        GSD of scenes the model is meant for, metres per pixel.
+        Lowest and highest GSD of the scenes that the model is meant for, metres per pixel.
     bands : tuple of str
         Names of the input bands in order.
     tile, overlap : int
-        Default tile and overlap, pixels of the model grid.
-    max_object : float
-        Longest side of objects it was trained on, pixels of the model grid.
+        Default tile and overlap, pixels of the model grid; the tile is a multiple of 64, the overlap is smaller.
     score_threshold : float
-        Default confidence.
+        Default confidence threshold, 0 to 1.
     nms_iou : float
-        IoU above which two boxes of a tile are one object.
+        IoU above which two boxes of a class in one tile are one object, 0 to 1.
+    value_range : tuple of (low, high), or None
+        Input values that become 0 and 255: one pair for all bands, or one for each. None: by the statistics of the
+        scene. Scenes of 8 bits are used as they are. See :func:`nssa_gis.raster.radiometry.scaling_for`.
     licence, training_data : str
-        Terms and sources.
+        Terms of use, and sources.
     metrics : dict
         Measured accuracy, as ``{split or source: {metric: value}}``.
     created : str
         ISO date.
+
+    Raises
+    ------
+    pydantic.ValidationError
+        A value has the wrong type, is out of range, or does not fit another one.
     """
 
-    name: str
-    version: str
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    name: _Name
+    version: _Name
     network: dict[str, Any]
-    classes: tuple[str, ...]
-    gsd: float
-    gsd_range: tuple[float, float]
-    bands: tuple[str, ...] = ("red", "green", "blue")
-    tile: int = 640
-    overlap: int = 128
-    max_object: float = 80.0
-    score_threshold: float = 0.3
-    nms_iou: float = 0.5
-    licence: str = "unspecified"
-    training_data: str = ""
-    metrics: dict[str, Any] = field(default_factory=dict)
-    created: str = ""
+    classes: _Names
+    gsd: _Metres
+    gsd_range: Annotated[tuple[_Metres, _Metres], Field(strict=False)]
+    bands: _Names = ("red", "green", "blue")
+    tile: Annotated[int, Field(gt=0, lt=1 << 20, multiple_of=PAD_MULTIPLE)] = 640
+    overlap: Annotated[int, Field(ge=0)] = 128
+    score_threshold: _Share = 0.3
+    nms_iou: _Share = 0.5
+    value_range: Annotated[tuple[_Range, ...], Field(min_length=1, strict=False)] | None = None
+    licence: _Text = "unspecified"
+    training_data: _Text = ""
+    metrics: dict[str, Any] = Field(default_factory=dict)
+    created: _Text = ""
+
+    @field_validator("classes")
+    @classmethod
+    def _unique(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(names)) != len(names):
+            raise ValueError("has a name twice")
+        return names
+
+    @field_validator("gsd_range")
+    @classmethod
+    def _ordered(cls, pair: tuple[float, float]) -> tuple[float, float]:
+        if pair[0] > pair[1]:
+            raise ValueError("should be the lower number, then the higher one")
+        return pair
+
+    @field_validator("overlap")
+    @classmethod
+    def _below_tile(cls, overlap: int, info: ValidationInfo) -> int:
+        if overlap >= info.data.get("tile", overlap + 1):
+            raise ValueError(f"should be less than the tile of {info.data['tile']} px")
+        return overlap
+
+    @field_validator("value_range", mode="before")
+    @classmethod
+    def _listed(cls, ranges: Any) -> Any:
+        """Take a single pair, too."""
+        single = isinstance(ranges, list | tuple) and len(ranges) == 2 and not isinstance(ranges[0], list | tuple)
+        return (ranges,) if single else ranges
+
+    @field_validator("value_range")
+    @classmethod
+    def _of_bands(
+        cls, ranges: tuple[tuple[float, float], ...] | None, info: ValidationInfo
+    ) -> tuple[tuple[float, float], ...] | None:
+        if ranges is None:
+            return None
+        if not all(low < high for low, high in ranges):
+            raise ValueError("should be pairs of a lower and a higher number")
+        if len(ranges) not in (1, len(info.data.get("bands", ranges))):
+            raise ValueError(f"should be one pair, or one for each of the {len(info.data['bands'])} bands")
+        return ranges
 
 
 @dataclass(frozen=True)
 class ModelPackage:
-    """A package on disk: its file and what it says; weights are read by :meth:`load_weights`.
+    """A package on disk: its file and its metadata; :meth:`load_weights` reads the weights.
 
     Attributes
     ----------
@@ -105,7 +173,7 @@ class ModelPackage:
 
     @property
     def stride(self) -> int:
-        """Tile origins are multiples of this many pixels, so that the network sees every object in one phase."""
+        """Step of the tile origins in pixels: the network then sees an object in the same phase in every tile."""
         return PAD_MULTIPLE
 
     def load_weights(self) -> dict[str, Tensor]:
@@ -145,8 +213,8 @@ def load_package(name_or_path: str | os.PathLike[str] = DEFAULT_MODEL) -> ModelP
         raise NssaError(
             f"no model {text!r}: neither a file nor a built-in model; built in: {', '.join(known) or 'none'}"
         )
-    metadata = read_header(path).get("__metadata__")
-    if not isinstance(metadata, dict) or _KEY not in metadata:
+    metadata = read_metadata(path)
+    if _KEY not in metadata:
         raise NssaError(f"{path}: a safetensors file, but no nssa-gis model package (its metadata lacks {_KEY!r})")
     return ModelPackage(path, _parse_info(path, metadata[_KEY]))
 
@@ -180,81 +248,53 @@ def save_package(path: str | os.PathLike[str], weights: Mapping[str, Tensor], in
     partial = path.with_name(f".{path.name}.partial")
     try:
         # through bytes: save_file would make a file that only its owner can read
-        partial.write_bytes(save(stored, {_KEY: json.dumps({"format": FORMAT, **asdict(info)})}))
+        partial.write_bytes(save(stored, {_KEY: json.dumps({"format": FORMAT, **json.loads(info.model_dump_json())})}))
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
 
 
-def read_header(path: Path) -> dict[str, Any]:
-    """Read the JSON header of a safetensors file: 8 bytes of length, then JSON.
+def read_metadata(path: Path) -> dict[str, str]:
+    """Read the metadata of a safetensors file; no tensor is loaded.
 
     Raises
     ------
     NssaError
-        Not a safetensors file (a pickle renamed, a truncated file).
+        Not a safetensors file (a pickle renamed, say), or a truncated one.
     """
+    from safetensors import SafetensorError, safe_open
+
     try:
         with open(path, "rb") as handle:
-            head = handle.read(8)
-            size = struct.unpack("<Q", head)[0] if len(head) == 8 else 0
-            if not 2 <= size <= _MAX_HEADER:
-                raise ValueError("no header")
-            header = json.loads(handle.read(size).decode("utf-8"))
+            if int.from_bytes(handle.read(8), "little") > _MAX_HEADER:
+                raise SafetensorError("header too large")
+        with safe_open(path, framework="np") as handle:
+            return handle.metadata() or {}
     except OSError as error:
-        raise NssaError(f"cannot read the model {path}: {error.strerror or error}") from None
-    except (ValueError, RecursionError):
+        raise NssaError(f"cannot read {path}: {error.strerror or error}") from None
+    except SafetensorError as error:
+        reason = str(error).rpartition("header: ")[2]
         raise NssaError(
-            f"{path}: not a safetensors file; a model package is a .safetensors file (pickles are never loaded)"
+            f"{path}: not a safetensors file, or damaged ({reason}); download it again (pickles are never loaded)"
         ) from None
-    if not isinstance(header, dict):
-        raise NssaError(f"{path}: not a safetensors file (its header is no JSON object)")
-    return header
 
 
-def _parse_info(path: Path, text: Any) -> ModelInfo:
+def _parse_info(path: Path, text: str) -> ModelInfo:
+    damaged = f"{path}: damaged metadata of the model package"
     try:
-        values = json.loads(text)
-        version = values.pop("format")
-        if version > FORMAT:
-            raise NssaError(f"{path}: made by a newer nssa-gis (format {version}); update nssa-gis")
-        names = {f.name for f in fields(ModelInfo)}
-        known: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in names}
-        info = ModelInfo(**known)
-        _check(info)
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise NssaError(f"{path}: damaged metadata of the model package ({error})") from None
-    return info
+        values = json.loads(text, parse_constant=_refuse)
+        version = values.pop("format") if isinstance(values, dict) else None
+    except (ValueError, KeyError, RecursionError) as error:
+        raise NssaError(f"{damaged} ({error})") from None
+    if type(version) is not int:
+        raise NssaError(f"{damaged} (it states no format)")
+    if version > FORMAT:
+        raise NssaError(f"{path}: made by a newer nssa-gis (format {version}); update nssa-gis")
+    try:
+        return ModelInfo.model_validate({k: v for k, v in values.items() if k in ModelInfo.model_fields})
+    except ValidationError as error:
+        raise NssaError(f"{damaged} ({first_fault(error)})") from None
 
 
-def _check(info: ModelInfo) -> None:
-    """Raise ValueError or TypeError unless every value is of its type and makes sense."""
-    for name in ("name", "version", "licence", "training_data", "created"):
-        _expect(isinstance(getattr(info, name), str), name)
-        getattr(info, name).encode()  # half a character would fail only when the layer is written
-    for name in ("network", "metrics"):
-        _expect(isinstance(getattr(info, name), dict), name)
-    for name in ("classes", "bands"):
-        values = getattr(info, name)
-        _expect(isinstance(values, tuple) and len(values) > 0, name)
-        _expect(all(isinstance(v, str) and v.encode() for v in values), name)
-    for name in ("tile", "overlap"):
-        _expect(type(getattr(info, name)) is int and getattr(info, name) < 1 << 20, name)
-    for name in ("gsd", "max_object"):
-        _expect(_number(getattr(info, name)) and getattr(info, name) > 0, name)
-    for name in ("score_threshold", "nms_iou"):
-        _expect(_number(getattr(info, name)) and 0 <= getattr(info, name) <= 1, name)
-    low_high = info.gsd_range
-    _expect(isinstance(low_high, tuple) and len(low_high) == 2 and all(map(_number, low_high)), "gsd_range")
-    _expect(0 < low_high[0] <= low_high[1], "gsd_range")
-    _expect(info.tile % PAD_MULTIPLE == 0, "tile")
-    _expect(0 <= info.overlap < info.tile, "overlap")
-
-
-def _expect(good: bool, name: str) -> None:
-    if not good:
-        raise ValueError(f"{name} out of range")
-
-
-def _number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e9
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")

@@ -87,7 +87,8 @@ def _resized(factor: float) -> View:
 
     def back(boxes: Boxes, size: Size) -> Boxes:
         (height, width), (seen_height, seen_width) = size, form(size)
-        return boxes * np.tile([width / seen_width, height / seen_height], 2)
+        back_scale: Boxes = np.tile([width / seen_width, height / seen_height], 2)
+        return boxes * back_scale
 
     return View(show, back)
 

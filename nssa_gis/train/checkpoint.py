@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from nssa_gis.errors import NssaError
-from nssa_gis.runtime.package import read_header
+from nssa_gis.runtime.package import read_metadata
 
 _KEY = "nssa_gis_checkpoint"
 
@@ -48,7 +48,7 @@ def load_checkpoint(path: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str,
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    metadata = read_header(path).get("__metadata__") or {}
+    metadata = read_metadata(path)
     try:
         progress = json.loads(metadata[_KEY])
         tensors = load_file(path)

@@ -25,6 +25,8 @@ from nssa_gis.train.trainer import Trainer
 #: of a quarter of the tile costs 1.8 times the pixels, one of half 4 times.
 _TILES, _OVERLAP = {"csp": 640, "resnet": 1280}, 128
 _TILE_PER_OVERLAP, _LARGEST_TILE = 4, 1280
+#: Side of the largest objects if no image tells it, pixels.
+_USUAL_OBJECT = 80.0
 #: Without held-out images there is nothing to choose a threshold by.
 _FALLBACK_THRESHOLD = 0.3
 
@@ -45,7 +47,7 @@ def package_of(trainer: Trainer, found: dict[str, Accuracy], version: str, path:
         The ``.safetensors`` file.
     """
     recipe = trainer.recipe
-    longest = longest_side(trainer.train_images, recipe.gsd) or ModelInfo.max_object
+    longest = longest_side(trainer.train_images, recipe.gsd) or _USUAL_OBJECT
     tile, overlap = tiling(longest, trainer.model.config.trunk)
     overall = found.get("all")
     lines = (overall.score_lines if overall else ()) or (ScoreLine(),) * len(recipe.classes)
@@ -59,7 +61,6 @@ def package_of(trainer: Trainer, found: dict[str, Accuracy], version: str, path:
         gsd_range=recipe.gsd_range,
         tile=tile,
         overlap=overlap,
-        max_object=round(longest, 1),
         score_threshold=max(0.01, round(threshold, 2)),
         licence=recipe.licence,
         training_data=_sources(recipe),

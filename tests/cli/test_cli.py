@@ -266,7 +266,7 @@ def test_info_of_a_model(folder, capsys):
 
     from nssa_gis.runtime.package import ModelInfo, save_package
 
-    info = ModelInfo("tiny", "3", {}, ("car",), 0.2, (0.1, 0.3))
+    info = ModelInfo(name="tiny", version="3", network={}, classes=("car",), gsd=0.2, gsd_range=(0.1, 0.3))
     save_package(folder / "tiny.safetensors", {"w": torch.zeros(2)}, info)
     assert main(["info", str(folder / "tiny.safetensors"), "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)

@@ -32,7 +32,8 @@ def randomised(name="nssa-n", classes=2):
 def package(tmp_path_factory):
     path = tmp_path_factory.mktemp("models") / "toy.safetensors"
     network = named_config("nssa-n", 2).to_dict()
-    save_package(path, randomised().state_dict(), ModelInfo("toy", "1", network, ("a", "b"), 0.25, (0.1, 0.5)))
+    info = ModelInfo(name="toy", version="1", network=network, classes=("a", "b"), gsd=0.25, gsd_range=(0.1, 0.5))
+    save_package(path, randomised().state_dict(), info)
     return load_package(path)
 
 

@@ -13,8 +13,10 @@ from nssa_gis.train.warm_start import take_weights
 
 def package(path, classes, size="nssa-n"):
     torch.manual_seed(5)
-    config = named_config(size, len(classes))
-    info = ModelInfo("earlier", "3", config.to_dict(), tuple(classes), 0.25, (0.1, 0.5))
+    config, classes = named_config(size, len(classes)), tuple(classes)
+    info = ModelInfo(
+        name="earlier", version="3", network=config.to_dict(), classes=classes, gsd=0.25, gsd_range=(0.1, 0.5)
+    )
     save_package(path, DetectionNetwork(config).state_dict(), info)
     return load_package(path)
 
