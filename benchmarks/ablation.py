@@ -24,8 +24,10 @@ import torch
 
 from benchmarks.compare import report
 from nssa_gis.boxes.columns import SceneDetections
-from nssa_gis.evaluate.coco import ImageTruth, average_precisions, without_excused
+from nssa_gis.evaluate.coco import average_precisions, without_ignored
 from nssa_gis.evaluate.protocols import AITOD_AREAS
+from nssa_gis.evaluate.sources import detect_image
+from nssa_gis.labels.truth import ImageTruth
 from nssa_gis.model.config import SIZES, DetectorConfig
 from nssa_gis.model.network import DetectionNetwork
 from nssa_gis.runtime.backends.torch import cpu_has_bf16
@@ -34,7 +36,6 @@ from nssa_gis.train.checkpoint import load_checkpoint
 from nssa_gis.train.datasets import load_split
 from nssa_gis.train.recipe import Recipe, load_recipe
 from nssa_gis.train.trainer import Trainer, TrainOptions
-from nssa_gis.train.validation import detect_image
 
 RECIPE = Path(__file__).with_suffix(".toml")
 #: Held-out images scored per source, evenly spread.
@@ -143,7 +144,7 @@ def score(folder: Path, truths: Sequence[ImageTruth]) -> dict[str, float]:
         SceneDetections.of(r[:, 1:5], r[:, 5], r[:, 6])
         for r in (rows[rows[:, 0] == number] for number in range(len(truths)))
     ]
-    found = without_excused(truths, found)
+    found = without_ignored(truths, found)
     table = average_precisions(truths, found, 1, AITOD_AREAS, (1, 100, 1500))
     return {"ap50": table.ap(iou=0.5), "ap": table.ap(), "ap tiny": table.ap("tiny"), "ap small": table.ap("small")}
 
@@ -172,7 +173,7 @@ def _chosen(sources: Sequence[Sequence[Any]]) -> list[Any]:
     """At most `_IMAGES` images a source that can be judged, evenly spread."""
     chosen = []
     for source in sources:
-        images = [i for i in source if i.can_be_judged]
+        images = [i for i in source if i.can_be_scored]
         picks = np.unique(np.linspace(0, max(len(images) - 1, 0), min(_IMAGES, len(images))).astype(int))
         chosen += [images[i] for i in picks]
     return chosen

@@ -18,15 +18,16 @@ import numpy as np
 from PIL import Image
 
 import nssa_gis.train
-from nssa_gis.evaluate.calibration import ScoreLine, calibration_error, fit_score_line, reliability
-from nssa_gis.evaluate.coco import average_precisions, excused, iou_matrix, precision_recall, without_excused
+from nssa_gis.evaluate.calibration import PlattScaling, calibration_error, fit_platt_scaling, reliability
+from nssa_gis.evaluate.coco import average_precisions, ignored, iou_matrix, precision_recall, without_ignored
+from nssa_gis.evaluate.sources import Pair, accuracies, curves, detect_image, detect_sources
+from nssa_gis.labels.images import LabelledImage
 from nssa_gis.labels.registry import read_table
 from nssa_gis.model.network import DetectionNetwork
 from nssa_gis.runtime.backends.torch import build_detector
 from nssa_gis.runtime.package import DEFAULT_MODEL, load_package
-from nssa_gis.train.datasets import LabelledImage, load_split
+from nssa_gis.train.datasets import load_split
 from nssa_gis.train.recipe import Recipe, Source, load_recipe
-from nssa_gis.train.validation import Pair, accuracies, curves, detect_image, detect_sources
 
 RECIPE = Path(nssa_gis.train.__file__).parent / "recipes" / "vehicles.toml"
 _HEAD = f"{'gsd':>5s} {'source':18s} {'objects':>7s} {'AP50':>6s} {'AP':>6s} {'P':>6s} {'R':>6s} {'F1':>6s} {'at':>5s}"
@@ -71,7 +72,7 @@ def main() -> None:
     for gsd in sorted({*(float(g) for g in args.gsds.split(",") if g), info.gsd}):
         pairs = detect_sources(model, held_out, gsd, nms_iou=info.nms_iou, limit=limit)
         for source, a in accuracies(pairs, len(info.classes)).items():
-            rows.append({"gsd": gsd, "source": source, **{k: v for k, v in a.__dict__.items() if k != "score_lines"}})
+            rows.append({"gsd": gsd, "source": source, **{k: v for k, v in a.__dict__.items() if k != "platt"}})
             print(
                 f"{gsd:5.2f} {source:18s} {a.truths:7d} {a.ap50:6.3f} {a.ap:6.3f} {a.precision:6.3f} "
                 f"{a.recall:6.3f} {a.f1:6.3f} {a.threshold:5.2f}"
@@ -128,7 +129,7 @@ def reduced(image: LabelledImage, gsd: float) -> LabelledImage:
     scale = np.array([width / image.width, height / image.height] * 2, np.float32)
     pixels = np.asarray(Image.fromarray(image.pixels).resize((width, height), Image.Resampling.BOX))
     boxes, ignore = image.boxes * scale, image.ignore * scale
-    return replace(image, kept=pixels, width=width, height=height, gsd=gsd, boxes=boxes, ignore=ignore)
+    return replace(image, loaded=pixels, width=width, height=height, gsd=gsd, boxes=boxes, ignore=ignore)
 
 
 def at_threshold(sources: dict[str, list[Pair]], threshold: float) -> list[dict[str, float | str]]:
@@ -151,7 +152,7 @@ def by_class(sources: dict[str, list[Pair]], classes: Sequence[str], threshold: 
     print(f"\n{'class':14s} {'source':18s} {'objects':>7s} {'AP50':>6s} {'AP':>6s} {'P':>6s} {'R':>6s} {'F1':>6s}")
     for source, pairs in {**sources, "all": [p for own in sources.values() for p in own]}.items():
         truths = [t for _, t in pairs]
-        kept = without_excused(truths, [d for d, _ in pairs])
+        kept = without_ignored(truths, [d for d, _ in pairs])
         table = average_precisions(truths, kept, len(classes), {"all": (0.0, np.inf)}, (1500,))
         for label, name in enumerate(classes):
             curve = precision_recall(truths, kept, label)
@@ -169,7 +170,7 @@ def recall_by_size(pairs: Sequence[Pair], threshold: float) -> dict[str, str]:
     """Share of objects found at a threshold (IoU 0.5), by the root of their area in pixels of the network."""
     sides, hits = [], []
     for found, truth in pairs:
-        found = found.take((found.scores >= threshold) & ~excused(found, truth))
+        found = found.take((found.scores >= threshold) & ~ignored(found, truth))
         sides.append(np.sqrt((truth.boxes[:, 2:] - truth.boxes[:, :2]).prod(1)))
         # matching from the truth's side: each object by its best free detection
         overlap = np.where(found.labels[:, None] == truth.labels, iou_matrix(found.boxes, truth.boxes), 0.0)
@@ -205,9 +206,9 @@ def calibration(sources: dict[str, list[Pair]]) -> dict[str, object]:
     for name, curve in of_source.items():
         rest = [c for other, c in of_source.items() if other != name]
         line = (
-            fit_score_line(np.concatenate([c.scores for c in rest]), np.concatenate([c.hits for c in rest]))
+            fit_platt_scaling(np.concatenate([c.scores for c in rest]), np.concatenate([c.hits for c in rest]))
             if rest
-            else ScoreLine()
+            else PlattScaling()
         )
         errors[name] = (
             calibration_error(curve.scores, curve.hits),

@@ -24,11 +24,13 @@ from benchmarks.overlap_merge import METHODS, merge
 from nssa_gis.boxes.columns import GridDetections
 from nssa_gis.detect.plan import CANDIDATE_SHARE
 from nssa_gis.errors import NssaError
-from nssa_gis.evaluate.coco import ImageTruth, evaluate_boxes, excused, match
+from nssa_gis.evaluate.coco import evaluate_boxes, ignored, match
 from nssa_gis.geo.grid import TileGrid
+from nssa_gis.labels.images import LabelledImage
+from nssa_gis.labels.truth import ImageTruth
 from nssa_gis.runtime.backends.protocol import Backend, create_backend
 from nssa_gis.runtime.package import DEFAULT_MODEL, ModelPackage, load_package
-from nssa_gis.train.datasets import LabelledImage, load_split
+from nssa_gis.train.datasets import load_split
 from nssa_gis.train.recipe import load_recipe
 
 RECIPE = Path(nssa_gis.train.__file__).parent / "recipes" / "vehicles.toml"
@@ -102,7 +104,7 @@ def figures(
     """AP50 of all boxes; precision, recall and F1 of those that a user would get."""
     classes = 1 + max(int(np.concatenate([d.labels, t.labels, [0]]).max()) for d, t in zip(all_, truths, strict=True))
     ap50 = evaluate_boxes(truths, all_, classes).ap50
-    kept = [d.take(~excused(d, t)) for t, d in zip(truths, sure, strict=True)]
+    kept = [d.take(~ignored(d, t)) for t, d in zip(truths, sure, strict=True)]
     hits = sum(int(match(t, d).sum()) for t, d in zip(truths, kept, strict=True))
     found, total = sum(map(len, kept)), sum(len(t.boxes) for t in truths)
     return {
@@ -150,7 +152,7 @@ def measure(asked: Any) -> list[dict[str, Any]]:
     wanted = [name for name in asked.sources.split(",") if name]
     rows: list[dict[str, Any]] = []
     for images in held_out:
-        images = [i for i in images if i.can_be_judged]
+        images = [i for i in images if i.can_be_scored]
         if not images or (wanted and images[0].source not in wanted):
             continue
         if asked.quick:

@@ -120,15 +120,12 @@ def evaluate(
     for path in (json_file, curve):
         _check_free(path, overwrite)
     from nssa_gis.evaluate.dataset_run import (
-        blind_classes,
-        class_table,
         detect_entries,
         only_classes,
         spread,
-        truth_of,
-        usable_entries,
     )
     from nssa_gis.evaluate.protocols import score_protocol
+    from nssa_gis.labels.classes import class_table, classes_not_exhaustive, truth_of, usable_entries
     from nssa_gis.labels.registry import read_table
     from nssa_gis.runtime.backends.protocol import create_backend
     from nssa_gis.runtime.package import load_package
@@ -160,7 +157,7 @@ def evaluate(
             gsd,
             lambda done: show({"event": "tile", "done": done, "total": len(entries), "detections": 0}),
         )
-    truths = [truth_of(entry, chosen, blind_classes(entry, table.categories, chosen)) for entry in entries]
+    truths = [truth_of(entry, chosen, classes_not_exhaustive(entry, table.categories, chosen)) for entry in entries]
     used = [k for k in range(len(package.info.classes)) if k in chosen]
     names = [package.info.classes[k] for k in used]
     truths, found = only_classes(truths, found, used)

@@ -18,7 +18,7 @@ Floats = NDArray[np.floating]
 
 
 @dataclass(frozen=True)
-class ScoreLine:
+class PlattScaling:
     """``logit' = slope * logit + offset``: temperature ``1 / slope`` and a shift.
 
     A temperature alone turns about 0.5, where a detector trained on soft targets has no reason to be right.
@@ -37,7 +37,7 @@ class ScoreLine:
         return 1 / (1 + np.exp(-(self.slope * _logit(scores) + self.offset)))
 
 
-def fit_score_line(scores: Floats, hits: NDArray[np.bool_]) -> ScoreLine:
+def fit_platt_scaling(scores: Floats, hits: NDArray[np.bool_]) -> PlattScaling:
     """Fit by maximum likelihood (Platt 1999): the score shall be the share of such detections that are right.
 
     Parameters
@@ -49,12 +49,12 @@ def fit_score_line(scores: Floats, hits: NDArray[np.bool_]) -> ScoreLine:
 
     Returns
     -------
-    ScoreLine
+    PlattScaling
         The one that changes nothing where there is nothing to learn from: no right or no wrong detection, or scores
         that do not rise with rightness.
     """
     if len(scores) == 0 or hits.all() or not hits.any():
-        return ScoreLine()
+        return PlattScaling()
     x = np.stack((_logit(scores), np.ones(len(scores))), 1)
     # Platt's targets keep the likelihood finite where the two kinds can be told apart completely
     right, wrong = float(hits.sum()), float((~hits).sum())
@@ -72,8 +72,8 @@ def fit_score_line(scores: Floats, hits: NDArray[np.bool_]) -> ScoreLine:
         if np.abs(step).max() < 1e-8:
             break
     if not np.isfinite(line).all() or line[0] <= 0:
-        return ScoreLine()
-    return ScoreLine(float(line[0]), float(line[1]))
+        return PlattScaling()
+    return PlattScaling(float(line[0]), float(line[1]))
 
 
 def reliability(

@@ -5,80 +5,18 @@ from __future__ import annotations
 import contextlib
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nssa_gis.boxes.columns import SceneDetections
 from nssa_gis.errors import NssaError
-from nssa_gis.evaluate.calibration import ScoreLine, calibration_error
+from nssa_gis.evaluate.calibration import PlattScaling, calibration_error
+from nssa_gis.labels.truth import ImageTruth
 
 #: F1 given up for a higher threshold.
 _PLATEAU = 0.005
-
-
-@dataclass(frozen=True)
-class ImageTruth:
-    """Labels of one image.
-
-    Attributes
-    ----------
-    boxes : ndarray, shape (N, 4)
-        ``x0, y0, x1, y1`` in pixels.
-    labels : ndarray of int, shape (N,)
-        Class index.
-    ignore : ndarray, shape (M, 4)
-        Areas where detections count neither way.
-    ignore_labels : ndarray of int, shape (M,), or None
-        The class that an area is for (COCO's crowds, difficult objects); -1 for all (ignored regions), and so are all
-        where it is None.
-    areas : ndarray, shape (N,), or None
-        Sizes of the objects as labelled, square pixels; None where they are those of the boxes.
-    size : (int, int) or None
-        Width and height of the image, where known.
-    """
-
-    boxes: NDArray[np.floating]
-    labels: NDArray[np.int64]
-    ignore: NDArray[np.floating]
-    ignore_labels: NDArray[np.int64] | None = None
-    areas: NDArray[np.float64] | None = None
-    size: tuple[int, int] | None = None
-
-    @property
-    def sizes(self) -> NDArray[np.float64]:
-        """Square pixels of each object, which tell its size bin ``(N,)``."""
-        if self.areas is not None:
-            return self.areas
-        return (self.boxes[:, 2:] - self.boxes[:, :2]).astype(np.float64).prod(1)
-
-    @property
-    def ignore_classes(self) -> NDArray[np.int64]:
-        """Class that each ignore area is for, -1 for all ``(M,)``."""
-        return np.full(len(self.ignore), -1) if self.ignore_labels is None else self.ignore_labels
-
-    def take(self, index: NDArray[np.bool_]) -> ImageTruth:
-        """Select objects by a mask; the ignore areas stay."""
-        areas = None if self.areas is None else self.areas[index]
-        return replace(self, boxes=self.boxes[index], labels=self.labels[index], areas=areas)
-
-    def blind_for(self, classes: Sequence[int] | NDArray[np.int64], size: tuple[float, float]) -> ImageTruth:
-        """Let classes that are not labelled exhaustively count neither way: no objects, and all is an ignore area.
-
-        Parameters
-        ----------
-        classes : sequence of int
-            These classes.
-        size : (float, float)
-            Width and height of the image, in the pixels of the boxes.
-        """
-        whole = np.broadcast_to(np.array([0, 0, *size], self.ignore.dtype), (len(classes), 4))
-        return replace(
-            self.take(~np.isin(self.labels, classes)),
-            ignore=np.concatenate((self.ignore, whole)),
-            ignore_labels=np.concatenate((self.ignore_classes, np.asarray(classes, np.int64))),
-        )
 
 
 @dataclass(frozen=True)
@@ -95,8 +33,8 @@ class Accuracy:
         Number of labelled objects.
     calibration_error : float
         Mean distance between score and precision; NaN without detections.
-    score_lines : tuple of ScoreLine
-        What made the scores precisions, per class; empty where nothing was fitted.
+    platt : tuple of PlattScaling
+        The calibration of the scores, per class; empty where nothing was fitted.
     """
 
     ap: float
@@ -108,7 +46,7 @@ class Accuracy:
     threshold: float
     truths: int
     calibration_error: float
-    score_lines: tuple[ScoreLine, ...] = ()
+    platt: tuple[PlattScaling, ...] = ()
 
 
 def evaluate_boxes(
@@ -119,13 +57,14 @@ def evaluate_boxes(
     Parameters
     ----------
     truths, found : sequences of equal length
-        Labels and detections per image, in the same pixels. Detections that :func:`excused` tells are dropped first.
+        Labels and detections per image, in the same pixels. Detections in ignore regions
+        (:func:`ignored`) are left out.
     classes : int
         Number of classes.
     max_detections : int
         Per image and class.
     """
-    kept = without_excused(truths, found)
+    kept = without_ignored(truths, found)
     curve = precision_recall(truths, kept)
     table = average_precisions(truths, kept, classes, {"all": (0.0, np.inf)}, (1, 100, max_detections))
     return Accuracy(
@@ -186,8 +125,8 @@ def average_precisions(
     Parameters
     ----------
     truths, found : sequences of equal length
-        Labels and detections per image, in the same pixels. Ignore areas of a class are its ``iscrowd`` annotations;
-        those for all classes are not looked at.
+        Labels and detections per image, in the same pixels. Ignore regions of a class are its ``iscrowd`` annotations;
+        those for all classes are not used.
     classes : int
         K, number of classes.
     areas : mapping of str to (low, high)
@@ -228,18 +167,18 @@ def _mean(table: NDArray[np.float64]) -> float:
     return float(table[table > -1].mean()) if (table > -1).any() else float("nan")
 
 
-def without_excused(truths: Sequence[ImageTruth], found: Sequence[SceneDetections]) -> list[SceneDetections]:
-    """Drop what :func:`excused` tells, image by image."""
-    return [d.take(~excused(d, t)) for t, d in zip(truths, found, strict=True)]
+def without_ignored(truths: Sequence[ImageTruth], found: Sequence[SceneDetections]) -> list[SceneDetections]:
+    """Leave out the detections in ignore regions (:func:`ignored`), image by image."""
+    return [d.take(~ignored(d, t)) for t, d in zip(truths, found, strict=True)]
 
 
-def excused(found: SceneDetections, truth: ImageTruth) -> NDArray[np.bool_]:
-    """Tell detections in an ignore area that is for all classes or for their own: ``(N,)``."""
+def ignored(found: SceneDetections, truth: ImageTruth) -> NDArray[np.bool_]:
+    """Tell detections in an ignore region that is for all classes or for their own: ``(N,)``."""
     return in_ignore(found.boxes, truth.ignore[truth.ignore_classes < 0]) | in_crowd(found, truth)
 
 
 def in_crowd(found: SceneDetections, truth: ImageTruth) -> NDArray[np.bool_]:
-    """Tell detections in an ignore area of their own class: ``(N,)``."""
+    """Tell detections in an ignore region of their own class: ``(N,)``."""
     inside = np.zeros(len(found), bool)
     for label in np.unique(truth.ignore_classes[truth.ignore_classes >= 0]):
         mine = found.labels == label
@@ -248,7 +187,7 @@ def in_crowd(found: SceneDetections, truth: ImageTruth) -> NDArray[np.bool_]:
 
 
 def in_ignore(boxes: NDArray[np.float64], ignore: NDArray[np.floating]) -> NDArray[np.bool_]:
-    """Boxes half or more of whose own area lies inside one of the ignore areas: ``(N,)``."""
+    """Boxes half or more of whose own area lies inside one of the ignore regions: ``(N,)``."""
     if len(ignore) == 0 or len(boxes) == 0:
         return np.zeros(len(boxes), bool)
     low = np.maximum(boxes[:, None, :2], ignore[None, :, :2])
@@ -323,8 +262,8 @@ class Curve:
     def operating_point(self) -> tuple[float, float, float, float]:
         """Precision, recall, F1 and threshold; zeros and threshold 1 where nothing is right.
 
-        The highest threshold whose F1 is within half a point of the best: the curve is flat there, and false boxes
-        cost a user more work than the few objects that the best point would add.
+        The highest threshold whose F1 is within half a point (0.005) of the best: the curve is flat there, and false
+        boxes cost a user more work than the few objects that the best point would add.
         """
         if not self.recall.any():
             return 0.0, 0.0, 0.0, 1.0
@@ -336,7 +275,7 @@ class Curve:
 def common_threshold(curves: Sequence[Curve]) -> float:
     """Give the middle of the thresholds whose F1, averaged over the curves, is within half a point of the best.
 
-    Every curve has one voice: pooled, a place with many objects would choose for all others. The middle, because
+    All curves have the same weight: pooled, a place with many objects would decide for all others. The middle, because
     scores shift from place to place, and beyond its ends F1 falls. 1 if nothing is right.
     """
     scores = np.unique(np.concatenate([c.scores for c in curves] or [np.empty(0)]))
@@ -353,8 +292,8 @@ def common_threshold(curves: Sequence[Curve]) -> float:
 def precision_recall(truths: Sequence[ImageTruth], found: Sequence[SceneDetections], label: int | None = None) -> Curve:
     """Precision-recall curve at IoU 0.5 over all images, of one class or of all together.
 
-    A detection that matches no object counts neither way in an ignore area of its class, as in COCO; areas for all
-    classes are not looked at.
+    A detection that matches no object is ignored in an ignore region of its class, as in COCO; regions for all classes
+    are not used.
     """
     if label is not None:
         truths = [t.take(t.labels == label) for t in truths]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from nssa_gis.boxes.columns import GridDetections, SceneDetections
-from nssa_gis.errors import NssaError, UsageError
-from nssa_gis.evaluate.coco import ImageTruth
+from nssa_gis.errors import NssaError
 from nssa_gis.geo.grid import TileGrid
-from nssa_gis.labels.table import Entry, Table, image_size, plain_name
+from nssa_gis.labels.table import Entry
+from nssa_gis.labels.truth import ImageTruth
 from nssa_gis.model.config import PAD_MULTIPLE
 from nssa_gis.runtime.backends.protocol import Backend
 from nssa_gis.runtime.package import ModelInfo
@@ -24,88 +24,6 @@ from nssa_gis.seams.merge import merge_detections
 _TILE = 1536
 #: Low enough for the precision-recall curve but for the last of its tail.
 _FLOOR = 0.01
-
-
-def class_table(
-    model: Sequence[str], categories: Sequence[str], given: Mapping[str, Sequence[str]]
-) -> NDArray[np.int64]:
-    """Tell the model's class of each category of the dataset: -1 for none.
-
-    Parameters
-    ----------
-    model : sequence of str
-        Classes of the model.
-    categories : sequence of str
-        Those of the dataset.
-    given : mapping of str to sequence of str
-        Class of the model to categories; for classes that are not in it, the category of the same name. To a class that
-        is in it only those given belong.
-
-    Raises
-    ------
-    UsageError
-        A name is in neither, or nothing is common.
-    """
-    own, there = list(map(plain_name, model)), list(map(plain_name, categories))
-    table = np.full(len(categories), -1, np.int64)
-    explicit = set(map(plain_name, given))
-    for k, name in enumerate(there):
-        if name in own and name not in explicit:
-            table[k] = own.index(name)
-    for label, members in given.items():
-        if plain_name(label) not in own:
-            raise UsageError(f"the model has no class {label!r}; it has {', '.join(model)}")
-        for member in members:
-            if plain_name(member) not in there:
-                raise UsageError(f"the dataset has no category {member!r}; it has {', '.join(categories)}")
-            table[there.index(plain_name(member))] = own.index(plain_name(label))
-    if (table < 0).all():
-        raise UsageError(
-            f"the model ({', '.join(model)}) and the dataset ({', '.join(categories)}) have no class in common; "
-            "say which belong together with --classes"
-        )
-    return table
-
-
-def blind_classes(entry: Entry, categories: Sequence[str], classes: NDArray[np.int64]) -> list[int]:
-    """Classes of the model, a category of which is not labelled exhaustively in an image."""
-    missing = set(map(plain_name, entry.not_exhaustive))
-    return sorted(
-        {int(k) for name, k in zip(categories, classes, strict=True) if k >= 0 and plain_name(name) in missing}
-    )
-
-
-def usable_entries(table: Table, classes: NDArray[np.int64]) -> list[Entry]:
-    """Images in which some evaluated class is labelled exhaustively."""
-    used = len(set(classes[classes >= 0].tolist()))
-    return [e for e in table.entries if len(blind_classes(e, table.categories, classes)) < used]
-
-
-def truth_of(entry: Entry, classes: NDArray[np.int64], blind: Sequence[int] = ()) -> ImageTruth:
-    """Labels of an image in its own pixels, without categories that the model does not know and areas for these.
-
-    Parameters
-    ----------
-    entry : Entry
-        The image.
-    classes : ndarray of int64
-        The model's class of each category, -1 for none.
-    blind : sequence of int
-        Classes that count neither way here (:func:`blind_classes`).
-    """
-    labels = classes[entry.categories]
-    good = labels >= 0
-    own = entry.ignore_concerns
-    kept = (own < 0) | (classes[own] >= 0)
-    truth = ImageTruth(
-        entry.boxes[good],
-        labels[good],
-        entry.ignore[kept],
-        np.where(own < 0, -1, classes[own])[kept],
-        None if entry.areas is None else entry.areas[good],
-        entry.size,
-    )
-    return truth.blind_for(blind, entry.size or image_size(entry.path)) if blind else truth
 
 
 def spread(entries: Sequence[Entry], limit: int | None) -> list[Entry]:

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from nssa_gis.boxes.columns import SceneDetections
-from nssa_gis.evaluate.coco import Curve, ImageTruth, average_precisions, excused, precision_recall
+from nssa_gis.evaluate.coco import Curve, average_precisions, ignored, precision_recall
 from nssa_gis.evaluate.visdrone import official_scores
+from nssa_gis.labels.truth import ImageTruth
 
 _COCO_AREAS = {
     "all": (0.0, np.inf),
@@ -179,7 +180,7 @@ def score_protocol(
         ap, ap50, ap75, areas, recalls = official.ap, official.ap50, official.ap75, {}, official.recalls
     else:
         if protocol.regions:
-            found = [d.take(~excused(d, t)) for t, d in zip(truths, found, strict=True)]
+            found = [d.take(~ignored(d, t)) for t, d in zip(truths, found, strict=True)]
         table = average_precisions(truths, found, len(classes), protocol.areas, protocol.limits)
         ap, ap50, ap75 = table.ap(), table.ap(iou=0.5), table.ap(iou=0.75)
         areas = {area: table.ap(area) for area in protocol.areas if area != "all"}

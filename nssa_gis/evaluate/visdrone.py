@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nssa_gis.boxes.columns import SceneDetections
-from nssa_gis.evaluate.coco import ImageTruth, iou_matrix
+from nssa_gis.evaluate.coco import iou_matrix
+from nssa_gis.labels.truth import ImageTruth
 
 _IOUS = np.linspace(0.5, 0.95, 10)
 #: Share of a box that must lie in the ignored regions for it to be taken out.

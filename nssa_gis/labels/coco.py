@@ -1,9 +1,9 @@
 """COCO JSON, also AI-TOD and AI-TODv2.
 
 Categories go by name: copies of AI-TOD count ids from 0 or from 1. Additional image fields: ``gsd_m``, ``scene``,
-``not_exhaustive``, ``mistakes``; in additions ``exhaustive``. Annotations with ``iscrowd`` 1 are areas that count
-neither way for their category; for all where the category is not listed or is called ignored regions (VisDrone
-converted to COCO).
+``not_exhaustive``, ``hard_negatives`` (once ``mistakes``, still read); in additions ``exhaustive``. Annotations with
+``iscrowd`` 1 are ignore regions for their category; for all categories where theirs is not listed or is called
+ignored regions (VisDrone converted to COCO).
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def _is_measure(value: Any) -> bool:
     return value is None or (_is_number(value) and value >= 0)
 
 
-#: Names of a category that are none: areas of it are for all categories.
+#: Names that are of no category: their regions are for all categories.
 _REGIONS = frozenset(("ignore", "ignored", "ignored region", "ignored regions"))
 #: What must be there, and of what kind, in each table of a COCO JSON.
 _FIELDS: dict[str, dict[str, Callable[[Any], bool]]] = {
@@ -56,6 +56,7 @@ _FIELDS: dict[str, dict[str, Callable[[Any], bool]]] = {
         "id": _is_key,
         "file_name": _is_text,
         "gsd_m": _is_measure,
+        "hard_negatives": _is_boxes,
         "mistakes": _is_boxes,
         "exhaustive": _is_names,
         "not_exhaustive": _is_names,
@@ -116,7 +117,7 @@ def read_coco(folder: Path, annotations: str | None = None, images: str | None =
                 gsd=image.get("gsd_m") or None,
                 scene=PurePath(image["file_name"]).stem if scene in (None, "") else str(scene),
                 not_exhaustive=tuple(image.get("not_exhaustive") or ()),
-                mistakes=corners(image.get("mistakes") or []),
+                hard_negatives=corners(image.get("hard_negatives") or image.get("mistakes") or []),
                 facts=image,
                 areas=np.array(areas, np.float64)[good],
             )

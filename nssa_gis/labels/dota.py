@@ -14,7 +14,7 @@ def read_dota(folder: Path, annotations: str | None = None, images: str | None =
     """Read a DOTA split.
 
     The box of an object is the extent of its polygon, clipped to the image; those that lie outside are dropped.
-    Difficult objects are areas that count neither way for their category. Categories are those that occur, sorted: the
+    Difficult objects are ignore regions for their category. Categories are those that occur, sorted: the
     files do not list them. The GSD is taken from the header where it is a number.
 
     Parameters

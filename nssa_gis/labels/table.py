@@ -40,19 +40,19 @@ class Entry:
     categories : ndarray of int64, shape (N,)
         Index into the table's categories.
     ignore : ndarray of float64, shape (M, 4)
-        Areas where neither a detection nor its absence counts.
+        Ignore regions: ignored in training and in scoring.
     ignore_categories : ndarray of int64, shape (M,), or None
-        The category that an area is for (crowds, difficult objects); -1 for all, and so are all where it is None.
-    muted : ndarray of float64, shape (L, 4)
-        Areas that teach nothing, but where an evaluation still counts false detections (VisDrone's "others").
+        The category that an ignore region is for (crowds, difficult objects); -1 for all. None: all are for all.
+    ignore_in_training : ndarray of float64, shape (L, 4)
+        Regions that are ignored in training, but not in scoring (VisDrone's "others").
     gsd : float or None
         Metres per pixel, where stated.
     scene : str
         What the image is a part of; the stem of its name where nothing is stated.
     not_exhaustive : tuple of str
         Categories with missing labels in this image.
-    mistakes : ndarray of float64, shape (K, 4)
-        Where an earlier model saw objects that are not there.
+    hard_negatives : ndarray of float64, shape (K, 4)
+        Where an earlier model found objects that are not there.
     facts : dict
         Further fields of the image, for ``only`` of a recipe.
     areas : ndarray of float64, shape (N,), or None
@@ -67,18 +67,18 @@ class Entry:
     categories: NDArray[np.int64]
     ignore: NDArray[np.float64] = field(default_factory=no_boxes)
     ignore_categories: NDArray[np.int64] | None = None
-    muted: NDArray[np.float64] = field(default_factory=no_boxes)
+    ignore_in_training: NDArray[np.float64] = field(default_factory=no_boxes)
     gsd: float | None = None
     scene: str = ""
     not_exhaustive: tuple[str, ...] = ()
-    mistakes: NDArray[np.float64] = field(default_factory=no_boxes)
+    hard_negatives: NDArray[np.float64] = field(default_factory=no_boxes)
     facts: dict[str, Any] = field(default_factory=dict)
     areas: NDArray[np.float64] | None = None
     size: tuple[int, int] | None = None
 
     @property
     def ignore_concerns(self) -> NDArray[np.int64]:
-        """The category that each area of ``ignore`` is for, -1 for all ``(M,)``."""
+        """The category that each region of ``ignore`` is for, -1 for all ``(M,)``."""
         return np.full(len(self.ignore), -1) if self.ignore_categories is None else self.ignore_categories
 
 
@@ -99,7 +99,7 @@ class Table:
 
 
 def completed(table: Table, more: Table) -> Table:
-    """Add what a second table says of the same images (by name): boxes, ignore areas, mistakes, facts.
+    """Add what a second table says of the same images (by name): boxes, ignore regions, hard negatives, facts.
 
     Categories that it names ``exhaustive`` for an image are no longer among the ``not_exhaustive`` there, and those
     that it names ``not_exhaustive`` are. Its GSD is taken where the first states none. Images that only it has are
@@ -122,7 +122,7 @@ def _joined(entry: Entry, more: Entry, index: NDArray[np.int64]) -> Entry:
         categories=np.concatenate((entry.categories, index[more.categories])),
         ignore=np.concatenate((entry.ignore, more.ignore)),
         ignore_categories=np.concatenate((entry.ignore_concerns, index[more.ignore_concerns])),
-        mistakes=np.concatenate((entry.mistakes, more.mistakes)),
+        hard_negatives=np.concatenate((entry.hard_negatives, more.hard_negatives)),
         gsd=entry.gsd or more.gsd,
         not_exhaustive=missing,
         facts={**entry.facts, **more.facts, "not_exhaustive": list(missing)},
@@ -201,7 +201,7 @@ def numbers(parts: Sequence[str], path: Path, line: int, wanted: str) -> list[fl
     Raises
     ------
     NssaError
-        One is none.
+        One of them is not a finite number.
     """
     try:
         values = [float(part) for part in parts]

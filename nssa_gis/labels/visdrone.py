@@ -28,9 +28,9 @@ _IGNORED, _OTHERS = 0, 11
 def read_visdrone(folder: Path, annotations: str | None = None, images: str | None = None) -> Table:
     """Read a VisDrone-DET split.
 
-    Category 0 is an ignored region, 11 ("others") teaches nothing and is no class. Boxes are clipped to the image;
-    those without area are dropped. Coordinates are used as they are: nothing is taken off by one. Frames of one
-    sequence share a scene (the first part of the name).
+    Category 0 is an ignored region; 11 ("others") is no class and is ignored in training only. Boxes are
+    clipped to the image; those without area are dropped. Coordinates are used as they are: nothing is taken off by
+    one. Frames of one sequence share a scene (the first part of the name).
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def read_visdrone(folder: Path, annotations: str | None = None, images: str | No
                 boxes[real],
                 category[real] - 1,
                 ignore=boxes[some & (category == _IGNORED)],
-                muted=boxes[some & (category == _OTHERS)],
+                ignore_in_training=boxes[some & (category == _OTHERS)],
                 scene=stem.split("_")[0],
                 size=size,
             )

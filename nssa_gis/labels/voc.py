@@ -15,8 +15,7 @@ def read_voc(folder: Path, annotations: str | None = None, images: str | None = 
     """Read a Pascal VOC folder.
 
     ``xmin`` and ``ymin`` lose one: pixel 1 begins at edge 0; ``xmax`` and ``ymax`` stay, for the last pixel belongs to
-    the box. Difficult objects are areas that count neither way for their category. Categories are those that occur,
-    sorted.
+    the box. Difficult objects are ignore regions for their category. Categories are those that occur, sorted.
 
     Parameters
     ----------

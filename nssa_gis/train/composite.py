@@ -10,9 +10,9 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image
 
+from nssa_gis.labels.images import LabelledImage
 from nssa_gis.train.augmentation import degrade, recolour, shade
 from nssa_gis.train.clutter import draw_clutter
-from nssa_gis.train.datasets import LabelledImage
 from nssa_gis.train.paste import Paster
 
 #: A piece narrower than this is filled from a source with large images, or left black (as nodata is).
@@ -227,7 +227,7 @@ def cut_piece(
     out_w, out_h = (height, width) if turn % 2 else (width, height)
     rows, cols = image.height, image.width
     w, h = min(out_w / zoom, cols), min(out_h / zoom, rows)
-    focus = np.concatenate((image.boxes, image.mistakes))
+    focus = np.concatenate((image.boxes, image.hard_negatives))
     if len(focus) and rng.random() < 0.8:
         box = focus[int(rng.choice(len(focus), p=_normalised(_area(focus) ** 0.75)))]  # large ones are rare
         x0 = (box[0] + box[2]) / 2 - rng.uniform(0.1, 0.9) * w
@@ -248,7 +248,7 @@ def cut_piece(
     piece = np.rot90(piece, turn)
     piece = piece[:, ::-1] if mirror else piece
     boxes, ignore = (_turn_boxes(b, out_w, out_h, turn, mirror, width) for b in (boxes, ignore))
-    return piece, _clip(boxes, image.labels, ignore, image.ignore_classes, image.unlabelled, width, height)
+    return piece, _clip(boxes, image.labels, ignore, image.ignore_classes, image.not_exhaustive, width, height)
 
 
 def _turn_boxes(
@@ -296,7 +296,7 @@ def _clip(
 
 def _interest(image: LabelledImage) -> float:
     """How often an image is drawn: more with many boxes, more where the model was wrong before."""
-    return float(np.sqrt(4 + len(image.boxes)) * (1 + np.sqrt(len(image.mistakes))))
+    return float(np.sqrt(4 + len(image.boxes)) * (1 + np.sqrt(len(image.hard_negatives))))
 
 
 def _area(boxes: NDArray[np.float32]) -> NDArray[np.float64]:

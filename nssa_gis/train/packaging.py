@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nssa_gis.evaluate.calibration import ScoreLine
+from nssa_gis.evaluate.calibration import PlattScaling
 from nssa_gis.evaluate.coco import Accuracy
 from nssa_gis.model.config import PAD_MULTIPLE
 from nssa_gis.model.network import DetectionNetwork
@@ -39,7 +39,7 @@ def package_of(trainer: Trainer, found: dict[str, Accuracy], version: str, path:
     trainer : Trainer
         After :meth:`Trainer.run`.
     found : dict of str to Accuracy
-        Validation per source and ``all`` (:func:`nssa_gis.train.validation.validate`): the default threshold is that of
+        Validation per source and ``all`` (:func:`nssa_gis.evaluate.sources.validate`): the default threshold is that of
         ``all``, and its lines make the scores precisions.
     version : str
         Version of the model.
@@ -50,7 +50,7 @@ def package_of(trainer: Trainer, found: dict[str, Accuracy], version: str, path:
     longest = longest_side(trainer.train_images, recipe.gsd) or _USUAL_OBJECT
     tile, overlap = tiling(longest, trainer.model.config.trunk)
     overall = found.get("all")
-    lines = (overall.score_lines if overall else ()) or (ScoreLine(),) * len(recipe.classes)
+    lines = (overall.platt if overall else ()) or (PlattScaling(),) * len(recipe.classes)
     threshold = overall.threshold if overall and overall.f1 > 0 else _FALLBACK_THRESHOLD
     info = ModelInfo(
         name=recipe.name,
@@ -79,7 +79,7 @@ def package_of(trainer: Trainer, found: dict[str, Accuracy], version: str, path:
 
 
 @torch.no_grad()
-def calibrated(model: DetectionNetwork, lines: Sequence[ScoreLine]) -> dict[str, Tensor]:
+def calibrated(model: DetectionNetwork, lines: Sequence[PlattScaling]) -> dict[str, Tensor]:
     """Weights of a model with the lines through its classes' logits put into the last layer: free at run time."""
     state = dict(model.state_dict())
     slope, offset = torch.tensor([(line.slope, line.offset) for line in lines]).T

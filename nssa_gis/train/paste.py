@@ -14,7 +14,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
-from nssa_gis.train.datasets import LabelledImage
+from nssa_gis.labels.images import LabelledImage
 
 #: Boxes nearer to a square than this may stand askew: their corners would carry ground of the old place along.
 _MIN_ASPECT = 1.6

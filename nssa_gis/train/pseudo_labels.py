@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from nssa_gis.boxes.columns import TileDetections
 from nssa_gis.boxes.consensus import consensus
 from nssa_gis.boxes.iou import overlapping_pairs
+from nssa_gis.evaluate.sources import detect_image
+from nssa_gis.labels.images import LabelledImage
+from nssa_gis.labels.table import image_size
 from nssa_gis.model.network import DetectionNetwork
 from nssa_gis.runtime.views import VIEWS
-from nssa_gis.train.datasets import LabelledImage, image_size
 from nssa_gis.train.rotated_views import detect_turned
-from nssa_gis.train.validation import detect_image
 
 #: Lower scores are not looked at.
 _FLOOR = 0.05
@@ -56,7 +57,7 @@ def view_consensus(
     scale = np.array([width / max(1, round(width * zoom)), height / max(1, round(height * zoom))] * 2)
     for view in VIEWS["flip"]:
         pixels = view.show(image.pixels.transpose(2, 0, 1)[None])[0].transpose(1, 2, 0)
-        shown = replace(image, kept=np.ascontiguousarray(pixels))
+        shown = replace(image, loaded=np.ascontiguousarray(pixels))
         found, _ = detect_image(model, shown, gsd, autocast, nms_iou)
         found = found.take(found.scores >= _FLOOR)
         boxes = view.back(found.boxes * scale, (height, width))

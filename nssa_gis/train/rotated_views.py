@@ -16,9 +16,9 @@ from PIL import Image
 
 from nssa_gis.boxes.columns import TileDetections
 from nssa_gis.boxes.nms import independent_set, ranks
+from nssa_gis.evaluate.sources import detect_image
+from nssa_gis.labels.images import LabelledImage
 from nssa_gis.model.network import DetectionNetwork
-from nssa_gis.train.datasets import LabelledImage
-from nssa_gis.train.validation import detect_image
 
 #: Degrees from view to view; a quarter turn shows the same boxes again.
 _STEP = 10
@@ -56,7 +56,7 @@ def detect_turned(
     """Detect in views turned by steps of 10 degrees, and take each object from the view in which it fills its box.
 
     All classes are taken for elongated bodies on the ground: none lies on another, of whatever class. Each view is run
-    whole, as :func:`nssa_gis.train.validation.detect_image` does: for images of up to a few thousand pixels a side.
+    whole, as :func:`nssa_gis.evaluate.sources.detect_image` does: for images of up to a few thousand pixels a side.
 
     Parameters
     ----------
@@ -113,7 +113,7 @@ def _look(
     corners, scores, labels, view = [], [], [], []
     for number in range(_VIEWS):
         turned = picture.rotate(number * _STEP, Image.Resampling.BICUBIC, expand=True)
-        shown = replace(image, kept=np.asarray(turned), width=turned.width, height=turned.height, gsd=gsd)
+        shown = replace(image, loaded=np.asarray(turned), width=turned.width, height=turned.height, gsd=gsd)
         found, _ = detect_image(model, shown, gsd, autocast, nms_iou)
         found = found.take(found.scores >= _FLOOR)
         angle = np.deg2rad(number * _STEP)  # counter-clockwise as seen; y points down

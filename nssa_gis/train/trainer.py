@@ -16,6 +16,8 @@ from torch.nn.parallel import DistributedDataParallel
 
 from nssa_gis.errors import NssaError
 from nssa_gis.evaluate.coco import Accuracy
+from nssa_gis.evaluate.sources import validate
+from nssa_gis.labels.images import LabelledImage
 from nssa_gis.model.config import DetectorConfig
 from nssa_gis.model.network import DetectionNetwork
 from nssa_gis.model.resnet import ResNetTrunk, load_resnet
@@ -23,7 +25,7 @@ from nssa_gis.runtime.package import ModelPackage
 from nssa_gis.train.assigner import ASSIGNERS
 from nssa_gis.train.checkpoint import load_checkpoint, optimizer_tensors, restore_optimizer, save_checkpoint
 from nssa_gis.train.composite import CompositeCrops
-from nssa_gis.train.datasets import LabelledImage, check_data, count, load_split
+from nssa_gis.train.datasets import check_data, count, load_split
 from nssa_gis.train.distributed import ALONE, Ranks
 from nssa_gis.train.ema import MovingAverage
 from nssa_gis.train.loading import load_batches, shares
@@ -32,7 +34,6 @@ from nssa_gis.train.optimisation import CLIP_NORM, autocast_type, learning_rate,
 from nssa_gis.train.paste import Paster, cut_out
 from nssa_gis.train.recipe import Recipe
 from nssa_gis.train.shared_norm import share_batch_norm
-from nssa_gis.train.validation import validate
 from nssa_gis.train.warm_start import take_weights
 
 #: From this share of the steps on crops are cut from one image where it fills them: objects as they will be met. (A

@@ -6,13 +6,13 @@ import pytest
 from nssa_gis.boxes.columns import SceneDetections
 from nssa_gis.evaluate.coco import (
     Curve,
-    ImageTruth,
     common_threshold,
     evaluate_boxes,
     in_ignore,
     match,
     precision_recall,
 )
+from nssa_gis.labels.truth import ImageTruth
 
 
 def truth(boxes, labels=None, ignore=()):

@@ -9,20 +9,18 @@ from planted import PlantedBackend, make_package
 
 from nssa_gis.boxes.columns import SceneDetections
 from nssa_gis.errors import NssaError, UsageError
-from nssa_gis.evaluate.coco import ImageTruth, excused, precision_recall, without_excused
+from nssa_gis.evaluate.coco import ignored, precision_recall, without_ignored
 from nssa_gis.evaluate.dataset_run import (
-    blind_classes,
-    class_table,
     detect_array,
     detect_entries,
     only_classes,
     spread,
-    truth_of,
-    usable_entries,
 )
 from nssa_gis.evaluate.protocols import score_protocol
+from nssa_gis.labels.classes import class_table, classes_not_exhaustive, truth_of, usable_entries
 from nssa_gis.labels.registry import read_table
 from nssa_gis.labels.table import Entry, Table
+from nssa_gis.labels.truth import ImageTruth
 from nssa_gis.model.config import PAD_MULTIPLE
 
 #: Off the even places, so that a box scaled about anything but the corner would show.
@@ -98,22 +96,22 @@ def test_images_without_all_labels_of_any_evaluated_class_are_left_out(tmp_path)
     assert usable_entries(table, np.array([0, -1])) == [whole, no_trees]
     assert usable_entries(table, np.array([0, 1])) == [whole, no_cars, no_trees]
     assert usable_entries(table, np.array([0, 0])) == [whole], "two categories of one class"
-    assert blind_classes(no_cars, table.categories, np.array([1, 0])) == [1]
+    assert classes_not_exhaustive(no_cars, table.categories, np.array([1, 0])) == [1]
 
 
 def test_a_class_that_an_image_does_not_label_in_full_counts_neither_way(tmp_path):
     Image.fromarray(np.zeros((80, 100, 3), np.uint8)).save(tmp_path / "a.png")
     boxes = np.array([[0, 0, 8, 8], [20, 20, 30, 30]], np.float64)
     given = Entry(tmp_path / "a.png", "a.png", boxes, np.array([0, 1]), not_exhaustive=("tree",))
-    truth = truth_of(given, np.array([0, 1]), blind_classes(given, ("car", "tree"), np.array([0, 1])))
+    truth = truth_of(given, np.array([0, 1]), classes_not_exhaustive(given, ("car", "tree"), np.array([0, 1])))
     assert truth.labels.tolist() == [0]
     found = SceneDetections.of(
         np.array([[0, 0, 8, 8], [90, 70, 100, 80], [20, 20, 30, 30], [92, 70, 100, 80]], np.float64),
         [0.9, 0.8, 0.7, 0.6],
         np.array([0, 0, 1, 1]),
     )
-    assert excused(found, truth).tolist() == [False, False, True, True]
-    assert precision_recall([truth], without_excused([truth], [found])).precision.tolist() == [1, 0.5]
+    assert ignored(found, truth).tolist() == [False, False, True, True]
+    assert precision_recall([truth], without_ignored([truth], [found])).precision.tolist() == [1, 0.5]
 
 
 def test_truth_keeps_what_concerns_the_evaluated_classes(tmp_path):
@@ -124,14 +122,14 @@ def test_truth_keeps_what_concerns_the_evaluated_classes(tmp_path):
         np.array([0, 1, 2]),
         ignore=np.array([[0, 0, 1, 1], [0, 0, 2, 2], [0, 0, 3, 3]], np.float64),
         ignore_categories=np.array([2, -1, 1]),
-        muted=np.array([[0, 0, 4, 4]], np.float64),
+        ignore_in_training=np.array([[0, 0, 4, 4]], np.float64),
         areas=np.array([50.0, 90.0, 70.0]),
         size=(100, 80),
     )
     truth = truth_of(given, np.array([1, -1, 0]))  # the second category is unknown to the model
     assert truth.boxes.tolist() == [[0, 0, 8, 8], [40, 40, 50, 50]]
     assert (truth.labels.tolist(), truth.sizes.tolist(), truth.size) == ([1, 0], [50, 70], (100, 80))
-    assert truth.ignore.tolist() == [[0, 0, 1, 1], [0, 0, 2, 2]], "muted areas excuse nothing"
+    assert truth.ignore.tolist() == [[0, 0, 1, 1], [0, 0, 2, 2]], "those of the training hide nothing"
     assert truth.ignore_classes.tolist() == [0, -1]
 
 

@@ -11,9 +11,9 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from nssa_gis.boxes.columns import SceneDetections
-from nssa_gis.evaluate.coco import average_precisions, excused
-from nssa_gis.evaluate.dataset_run import class_table, truth_of
+from nssa_gis.evaluate.coco import average_precisions, ignored
 from nssa_gis.evaluate.protocols import PROTOCOLS, score_protocol
+from nssa_gis.labels.classes import class_table, truth_of
 from nssa_gis.labels.registry import read_table
 
 NAMES = ["a", "b", "c"]
@@ -120,7 +120,7 @@ def test_averages_equal_those_of_pycocotools(tmp_path, name, seed):
     protocol = PROTOCOLS[name]
     truths = ours(tmp_path)
     if protocol.regions:
-        found = [d.take(~excused(d, t)) for t, d in zip(truths, found, strict=True)]
+        found = [d.take(~ignored(d, t)) for t, d in zip(truths, found, strict=True)]
     precision, recall = oracle(table, found, protocol)
     got = average_precisions(truths, found, len(NAMES), protocol.areas, protocol.limits)
     np.testing.assert_allclose(got.precision, precision, atol=1e-9)

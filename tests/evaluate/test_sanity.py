@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from nssa_gis.boxes.columns import SceneDetections
-from nssa_gis.evaluate.coco import ImageTruth
 from nssa_gis.evaluate.protocols import PROTOCOLS, score_protocol
 from nssa_gis.evaluate.visdrone import _in_union
+from nssa_gis.labels.truth import ImageTruth
 
 EVERY = pytest.mark.parametrize("protocol", sorted(PROTOCOLS))
 

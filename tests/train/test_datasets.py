@@ -9,10 +9,11 @@ from PIL import Image
 import nssa_gis.train
 from nssa_gis.boxes.columns import SceneDetections
 from nssa_gis.errors import NssaError, UsageError
-from nssa_gis.evaluate.coco import excused, iou_matrix
+from nssa_gis.evaluate.coco import ignored, iou_matrix
 from nssa_gis.labels.coco import read_coco
 from nssa_gis.labels.table import Entry, Table, completed, no_boxes
 from nssa_gis.model.config import load_config
+from nssa_gis.testing.labels import write_visdrone
 from nssa_gis.train.composite import CompositeCrops, Labels, _turn_boxes
 from nssa_gis.train.datasets import check_data, load_split, longest_side
 from nssa_gis.train.recipe import load_recipe, recipe_of_folders
@@ -59,7 +60,7 @@ def test_crowd_unlabelled_and_foreign_categories(coco_folder):
     image = load_split(recipe_for(coco_folder), "train")[0][0]
     assert len(image.boxes) == 2
     assert len(image.ignore) == 1
-    assert image.unlabelled.tolist() == [True]
+    assert image.not_exhaustive.tolist() == [True]
     crop, labels = CompositeCrops([[image]], [1.0], 64, 0.25)[0]
     assert crop.shape == (3, 64, 64)
     assert (labels.ignore_class == 0).any(), "the piece must be blind for the class that is not labelled"
@@ -227,7 +228,7 @@ def test_drawn_images_teach_negatives_of_what_was_drawn():
         ("harbor", "ship", 20),
     ):
         assert len(of[scene]) == least
-        assert not any(image.unlabelled[names.index(name)] for image in of[scene])
+        assert not any(image.not_exhaustive[names.index(name)] for image in of[scene])
         assert sum((image.labels == names.index(name)).sum() for image in of[scene]) >= least
 
 
@@ -322,7 +323,7 @@ def test_upright_images_are_only_mirrored_from_left_to_right(coco_folder):
     assert image.upright
     ramp = np.broadcast_to(np.arange(image.height, dtype=np.uint8)[:, None, None] * 2, (*image.pixels.shape,))
     crops = CompositeCrops(
-        [[replace(image, kept=np.ascontiguousarray(ramp))]], [1.0], 64, 0.25, scale=(1.0, 1.0), split=0
+        [[replace(image, loaded=np.ascontiguousarray(ramp))]], [1.0], 64, 0.25, scale=(1.0, 1.0), split=0
     )
     for number in range(12):
         rng = np.random.default_rng((0, number))
@@ -370,8 +371,8 @@ def test_additions_join_the_labels_of_a_source(coco_folder):
     first = images[0]
     np.testing.assert_allclose(first.boxes[-1], [1, 2, 9, 7])
     np.testing.assert_allclose(first.ignore, [[70, 70, 79, 79]])
-    assert (first.ignore_classes.tolist(), first.unlabelled.tolist()) == ([0], [False])
-    np.testing.assert_allclose(first.mistakes, [[50, 60, 60, 70]])
+    assert (first.ignore_classes.tolist(), first.not_exhaustive.tolist()) == ([0], [False])
+    np.testing.assert_allclose(first.hard_negatives, [[50, 60, 60, 70]])
     only = source + "only = { reviewed = true }\n"
     assert [i.name for i in load_split(load_recipe_text(coco_folder.parent, only), "train")[0]] == ["0.png"]
     other = {**more, "images": more["images"][1:], "annotations": []}
@@ -396,7 +397,7 @@ def test_a_class_that_is_not_labelled_exhaustively_counts_neither_way_in_a_valid
     truth = image.truth(np.full(4, 2, np.float32))
     assert 1 not in truth.labels and len(truth.labels) == len(image.labels) - 1
     found = SceneDetections.of(np.array([[100.0, 90, 150, 150]] * 2), [0.9, 0.9], np.array([0, 1]))
-    assert excused(found, truth).tolist() == [False, True]
+    assert ignored(found, truth).tolist() == [False, True]
     np.testing.assert_allclose(truth.ignore, [[0, 0, 10, 10], [0, 0, 192, 192]])
     assert truth.ignore_classes.tolist() == [0, 1]
 
@@ -426,3 +427,64 @@ def test_the_width_of_cut_outs_is_a_number_of_metres(coco_folder):
         assert found == value and isinstance(found, type(value))
     with pytest.raises(NssaError, match="'cut_out' of source 1 must be true, false or a width in metres, not -1"):
         load_recipe_text(coco_folder.parent, '[[source]]\npath = "toy"\ncut_out = -1\n')
+
+
+@pytest.fixture
+def visdrone(tmp_path):
+    return write_visdrone(tmp_path)
+
+
+VISDRONE_RECIPE = """
+name = "v"
+gsd = 0.1
+gsd_range = [0.05, 0.2]
+[classes]
+car = ["car"]
+motor = ["motor"]
+[[source]]
+path = "."
+gsd = "native"
+"""
+
+
+def test_visdrone_in_training(visdrone):
+    (visdrone / "r.toml").write_text(VISDRONE_RECIPE + 'val_scenes = ["0000002"]\n')
+    recipe = load_recipe(visdrone / "r.toml", [])
+    (image,) = load_split(recipe, "train")[0]
+    assert image.labels.tolist() == [0, 1]
+    assert image.gsd == 0.1
+    assert (image.width, image.height) == (100, 80)
+    assert image.ignore.tolist() == [[0, 0, 40, 10], [60, 60, 70, 70]], "regions and others are ignored"
+    assert image.truth(np.ones(4)).ignore.tolist() == [[0, 0, 40, 10]], "a detection on others is false"
+    assert image.ignore_classes.tolist() == [-1, -1]
+    assert [i.name for i in load_split(recipe, "val")[0]] == ["0000002_00005_d_0000014.jpg"]
+
+
+def test_images_beyond_the_memory_limit_are_decoded_when_drawn(visdrone, monkeypatch):
+    (visdrone / "r.toml").write_text(VISDRONE_RECIPE)
+    recipe = load_recipe(visdrone / "r.toml", [])
+    in_memory = load_split(recipe, "train")[0]
+    monkeypatch.setattr("nssa_gis.train.datasets._IN_MEMORY", 100 * 80 * 3)
+    lazy = load_split(recipe, "train")[0]
+    assert [i.loaded is None for i in lazy] == [False, True]
+    for a, b in zip(in_memory, lazy, strict=True):
+        np.testing.assert_array_equal(a.pixels, b.pixels)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("gsd = 0.1", 'gsd = "fine"'),
+        ("weight = 1", 'weight = "much"'),
+        ('path = "."', "path = 3"),
+        ('path = "."', 'path = "."\ncolour = "red"'),
+    ],
+)
+def test_a_recipe_with_a_wrong_value_names_the_key(visdrone, change, message):
+    recipe = (
+        'name = "v"\ngsd = 0.1\ngsd_range = [0.05, 0.2]\n[classes]\ncar = ["car"]\n[[source]]\npath = "."\nweight = 1\n'
+    )
+    (visdrone / "r.toml").write_text(recipe.replace(change, message))
+    key = message.splitlines()[-1].split(" = ")[0]
+    with pytest.raises(NssaError, match=f"r.toml: .*'{key}'"):
+        load_recipe(visdrone / "r.toml", [])

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from nssa_gis.evaluate.calibration import ScoreLine
+from nssa_gis.evaluate.calibration import PlattScaling
 from nssa_gis.evaluate.coco import Accuracy
 from nssa_gis.model.config import named_config
 from nssa_gis.model.network import DetectionNetwork
@@ -23,13 +23,13 @@ def test_the_line_through_the_logits_is_in_the_weights():
     x = torch.rand(1, 3, 64, 64)
     before = model(x)
     same = {k: v.clone() for k, v in model.state_dict().items()}
-    model.load_state_dict(calibrated(model, [ScoreLine(1.6, -0.4), ScoreLine(0.7, 0.2)]))
+    model.load_state_dict(calibrated(model, [PlattScaling(1.6, -0.4), PlattScaling(0.7, 0.2)]))
     after = model(x)
     wanted = before.logits * torch.tensor([1.6, 0.7]) + torch.tensor([-0.4, 0.2])
     torch.testing.assert_close(after.logits, wanted, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(after.distances, before.distances)
     model.load_state_dict(same)
-    assert calibrated(model, [ScoreLine()] * 2)["heads.4.classify.1.bias"].tolist() == pytest.approx(
+    assert calibrated(model, [PlattScaling()] * 2)["heads.4.classify.1.bias"].tolist() == pytest.approx(
         same["heads.4.classify.1.bias"].tolist()
     )
 
@@ -37,7 +37,7 @@ def test_the_line_through_the_logits_is_in_the_weights():
 def accuracy(truths, threshold=0.4, line=None):
     figures = {k: 0.5 for k in ("ap", "ap50", "ap75", "precision", "recall", "f1")}
     return Accuracy(
-        **figures, threshold=threshold, truths=truths, calibration_error=0.1, score_lines=(line or ScoreLine(1.5, 0.7),)
+        **figures, threshold=threshold, truths=truths, calibration_error=0.1, platt=(line or PlattScaling(1.5, 0.7),)
     )
 
 
@@ -50,7 +50,7 @@ def trained(coco_folder, tmp_path):
 
 
 def test_scores_and_threshold_of_a_package_are_calibrated_together(trained, tmp_path):
-    line = ScoreLine(1.5, 0.7)
+    line = PlattScaling(1.5, 0.7)
     info = package_of(trained, {"toy": accuracy(300), "all": accuracy(300)}, "3", tmp_path / "m.safetensors")
     assert info.score_threshold == 0.4
     assert info.metrics["val"]["toy"]["threshold"] == 0.4
@@ -79,7 +79,7 @@ def test_the_tile_grows_with_the_objects(longest, trunk, expected):
 
 
 def test_a_package_without_calibration(trained, tmp_path):
-    info = package_of(trained, {"all": replace(accuracy(199), score_lines=())}, "1", tmp_path / "m.safetensors")
+    info = package_of(trained, {"all": replace(accuracy(199), platt=())}, "1", tmp_path / "m.safetensors")
     assert (info.score_threshold, info.metrics["calibration"]["vehicle"]["slope"]) == (0.4, 1.0)
-    hopeless = package_of(trained, {"all": accuracy(300, 1e-4, ScoreLine())}, "1", tmp_path / "n.safetensors")
+    hopeless = package_of(trained, {"all": accuracy(300, 1e-4, PlattScaling())}, "1", tmp_path / "n.safetensors")
     assert hopeless.score_threshold == 0.01

@@ -4,10 +4,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nssa_gis.labels.images import LabelledImage
 from nssa_gis.train.augmentation import infrared, shade
 from nssa_gis.train.clutter import draw_clutter
 from nssa_gis.train.composite import CompositeCrops
-from nssa_gis.train.datasets import LabelledImage
 from nssa_gis.train.paste import Paster, _darken, _lay_one, _turned, cut_out
 
 
@@ -17,18 +17,17 @@ def image(boxes, gsd=0.1, colour=(250, 20, 20), side=200, **fields):
     for x0, y0, x1, y1 in np.array(boxes, int).reshape(-1, 4):
         pixels[y0:y1, x0:x1] = colour
     made = LabelledImage(
-        "toy",
-        "",
-        "a",
         Path("a.png"),
+        "a",
+        "",
         side,
         side,
         gsd,
         np.array(boxes, np.float32).reshape(-1, 4),
         np.zeros(len(boxes), np.int64),
-        np.empty((0, 4), np.float32),
         np.zeros(1, bool),
-        kept=pixels,
+        source="toy",
+        loaded=pixels,
     )
     return replace(made, **fields)
 
@@ -142,7 +141,7 @@ def test_objects_are_pasted_on_empty_images_only():
     kinds = {
         "empty": (image([]), True),
         "labelled": (image([[100, 100, 140, 118]], colour=(20, 250, 20)), False),
-        "not exhaustive": (image([], unlabelled=np.ones(1, bool)), False),
+        "not exhaustive": (image([], not_exhaustive=np.ones(1, bool)), False),
         "ignored": (image([], ignore=np.array([[0, 0, 9, 9]], np.float32)), False),
     }
     for name, (ground, expected) in kinds.items():
@@ -152,15 +151,15 @@ def test_objects_are_pasted_on_empty_images_only():
         assert (more > 10) == expected, name
 
 
-def test_crops_show_mistakes_more_often():
-    plain, hard = image([]), image([], mistakes=np.array([[180, 180, 195, 195]], np.float32))
+def test_crops_show_hard_negatives_more_often():
+    plain, hard = image([]), image([], hard_negatives=np.array([[180, 180, 195, 195]], np.float32))
     crops = CompositeCrops([[plain, hard]], [1.0], 64, 0.1, split=0)
     assert crops.chance[0][1] == pytest.approx(2 * crops.chance[0][0])
     corner = np.full((200, 200, 3), 100, np.uint8)
     corner[180:195, 180:195] = 255
-    marked = CompositeCrops([[replace(hard, kept=corner)]], [1.0], 64, 0.1, split=0)
+    marked = CompositeCrops([[replace(hard, loaded=corner)]], [1.0], 64, 0.1, split=0)
     seen = sum((marked[i][0].max() - np.median(marked[i][0])) > 40 for i in range(40))
-    assert seen > 20, "four of five crops look at the mistake"
+    assert seen > 20, "four of five crops look at the hard negative"
 
 
 def test_infrared_turns_plants_red_and_shadows_darken():

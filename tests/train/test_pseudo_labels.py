@@ -48,7 +48,7 @@ def test_agreed_boxes_are_labels_and_doubtful_ones_are_not(images):
     assert len(suggest(None, images, ["car"], 0.25, Doubt(0.6, 0.15), False, None)["annotations"]) == 1
 
 
-def test_mistakes_on_empty_images_come_back_with_the_data(images, tmp_path):
+def test_hard_negatives_on_empty_images_come_back_with_the_data(images, tmp_path):
     table = suggest(None, images, ["car"], 0.25, Doubt(0.6, 0.05), True, None)
     assert table["annotations"] == []
     (tmp_path / "mined.json").write_text(json.dumps(table))
@@ -59,7 +59,7 @@ def test_mistakes_on_empty_images_come_back_with_the_data(images, tmp_path):
     from nssa_gis.train.recipe import load_recipe
 
     (image,) = load_split(load_recipe(tmp_path / "r.toml", []), "train")[0]
-    np.testing.assert_allclose(image.mistakes, [[30, 10, 50, 20], [4, 40, 12, 52]], atol=0.1)
+    np.testing.assert_allclose(image.hard_negatives, [[30, 10, 50, 20], [4, 40, 12, 52]], atol=0.1)
 
 
 def test_boxes_are_in_pixels_of_the_file_also_where_it_is_reduced(images, tmp_path):

@@ -9,8 +9,8 @@ from planted import rectangles
 
 from nssa_gis.boxes.columns import TileDetections
 from nssa_gis.boxes.iou import overlapping_pairs
+from nssa_gis.labels.images import LabelledImage
 from nssa_gis.train import rotated_views
-from nssa_gis.train.datasets import LabelledImage
 from nssa_gis.train.rotated_views import detect_turned
 
 LONG, BROAD, NEXT = 24, 10, 14
@@ -38,9 +38,7 @@ def drawn(bodies, width=260, height=260, gsd=0.2):
     pixels = np.asarray(picture.resize((width, height), Image.Resampling.BOX))
     none = np.empty((0, 4), np.float32)
     empty = np.empty(0, np.int64)
-    return LabelledImage(
-        "s", "s", "a.png", Path("a.png"), width, height, gsd, none, empty, none, np.zeros(1, bool), kept=pixels
-    )
+    return LabelledImage(Path("a.png"), "a.png", "s", width, height, gsd, none, empty, np.zeros(1, bool), loaded=pixels)
 
 
 def patchworks(model, image, gsd, autocast, nms_iou):

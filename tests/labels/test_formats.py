@@ -5,16 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
-from nssa_gis.boxes.columns import SceneDetections
 from nssa_gis.errors import NssaError, UsageError
-from nssa_gis.evaluate.coco import excused, precision_recall
 from nssa_gis.labels.registry import guess_format, read_table
-from nssa_gis.train.datasets import load_split
-from nssa_gis.train.recipe import load_recipe, recipe_of_folders
-from nssa_gis.train.validation import detect_sources
+from nssa_gis.testing.labels import write_visdrone
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 
@@ -35,20 +30,7 @@ def names(table, entry):
 
 @pytest.fixture
 def visdrone(tmp_path):
-    picture(tmp_path / "images" / "0000001_02999_d_0000005.jpg")
-    picture(tmp_path / "images" / "0000002_00005_d_0000014.jpg")
-    text(
-        tmp_path / "annotations" / "0000001_02999_d_0000005.txt",
-        "10,20,30,12,1,4,0,0\n"
-        "50,20,8,9,1,1,0,2,\n"  # a comma at the end
-        "\n"
-        "0,0,40,10,0,0,0,0\n"  # ignored region
-        "60,60,10,10,0,11,0,0\n"  # others
-        "5,5,0,7,1,10,0,0\n"  # no width
-        "70,30,20,10,1,10,1,1\n",
-    )
-    text(tmp_path / "annotations" / "0000002_00005_d_0000014.txt", "")
-    return tmp_path
+    return write_visdrone(tmp_path)
 
 
 def test_visdrone(visdrone):
@@ -62,7 +44,7 @@ def test_visdrone(visdrone):
     assert first.ignore.tolist() == [[0, 0, 40, 10]]
     assert first.ignore_categories is None, "regions are for all categories"
     assert first.size == (100, 80)
-    assert first.muted.tolist() == [[60, 60, 70, 70]]
+    assert first.ignore_in_training.tolist() == [[60, 60, 70, 70]]
     assert first.scene == "0000001"
     assert len(second.boxes) == len(second.ignore) == 0
 
@@ -88,55 +70,6 @@ def test_visdrone_names_file_and_line_of_what_is_wrong(visdrone, line):
         read_table(visdrone)
 
 
-def test_visdrone_in_training(visdrone):
-    text(
-        visdrone / "r.toml",
-        'name = "v"\ngsd = 0.1\ngsd_range = [0.05, 0.2]\n[classes]\ncar = ["car"]\nmotor = ["motor"]\n'
-        '[[source]]\npath = "."\ngsd = "native"\nval_scenes = ["0000002"]\n',
-    )
-    recipe = load_recipe(visdrone / "r.toml", [])
-    (image,) = load_split(recipe, "train")[0]
-    assert image.labels.tolist() == [0, 1]
-    assert image.gsd == 0.1
-    assert (image.width, image.height) == (100, 80)
-    assert image.ignore.tolist() == [[0, 0, 40, 10], [60, 60, 70, 70]], "regions and others teach nothing"
-    assert image.truth(np.ones(4)).ignore.tolist() == [[0, 0, 40, 10]], "a detection on others is false"
-    assert image.ignore_classes.tolist() == [-1, -1]
-    assert [i.name for i in load_split(recipe, "val")[0]] == ["0000002_00005_d_0000014.jpg"]
-
-
-def test_a_detection_on_others_is_false_in_validation(visdrone, monkeypatch):
-    on_car, on_others, on_region = [10, 20, 40, 32], [60, 60, 70, 70], [5, 1, 25, 9]
-    found = SceneDetections.of([on_car, on_others, on_region], [0.9, 0.8, 0.7], 0)
-    monkeypatch.setattr("nssa_gis.train.validation.detections_of", lambda *_: found)
-    text(
-        visdrone / "r.toml",
-        'name = "v"\ngsd = 0.1\ngsd_range = [0.05, 0.2]\n[classes]\ncar = ["car"]\n'
-        '[[source]]\npath = "."\ngsd = "native"\nval_scenes = ["0000001"]\n',
-    )
-    images = load_split(load_recipe(visdrone / "r.toml", []), "val")
-    # two sources whose folders have one name do not replace one another
-    pairs = detect_sources(torch.nn.Conv2d(3, 1, 1), [images[0], images[0]], 0.1)
-    (both,) = pairs.values()
-    assert len(both) == 2
-    curve = precision_recall([both[0][1]], [both[0][0].take(~excused(*both[0]))])
-    assert curve.precision.tolist() == [1, 0.5], "the one on the region counts neither way"
-
-
-def test_an_image_is_judged_by_the_classes_that_it_labels_in_full(coco_folder, monkeypatch):
-    table = json.loads((coco_folder / "instances.json").read_text())
-    for image, missing in zip(table["images"], (["tree"], ["car", "tree"], ["car"], []), strict=True):
-        image["not_exhaustive"] = missing
-    (coco_folder / "instances.json").write_text(json.dumps(table))
-    everywhere = SceneDetections.of([[0, 0, 9, 9], [0, 0, 9, 9]], [0.9, 0.8], np.array([0, 1]))
-    monkeypatch.setattr("nssa_gis.train.validation.detections_of", lambda *_: everywhere)
-    recipe = recipe_of_folders([coco_folder], ["car", "tree"], 0.25, ["a", "b"], "toy")
-    ((_, pairs),) = detect_sources(torch.nn.Conv2d(3, 1, 1), load_split(recipe, "val"), 0.25).items()
-    assert len(pairs) == 3, "one labels neither class in full"
-    assert [excused(*pair).tolist() for pair in pairs] == [[False, True], [True, False], [False, False]]
-    assert len(pairs[0][1].boxes) > 0 and len(pairs[1][1].boxes) == 0
-
-
 @pytest.mark.skipif(not (SHARED / "visdrone_sample").is_dir(), reason="the labelled images are not here")
 def test_real_visdrone_files():
     table = read_table(SHARED / "visdrone_sample")
@@ -146,7 +79,7 @@ def test_real_visdrone_files():
         for path in (SHARED / "visdrone_sample" / "annotations").glob("*.txt")
     )
     assert rows == 524
-    assert sum(len(e.boxes) + len(e.ignore) + len(e.muted) for e in table.entries) == rows
+    assert sum(len(e.boxes) + len(e.ignore) + len(e.ignore_in_training) for e in table.entries) == rows
 
 
 AITOD = ["airplane", "bridge", "storage-tank", "ship", "swimming-pool", "vehicle", "person", "wind-mill"]
@@ -195,7 +128,7 @@ def test_coco_crowds_and_unknown_categories(tmp_path):
     assert entry.ignore_categories.tolist() == [0]
     assert entry.areas.tolist() == [25]
     assert entry.scene == "a"
-    assert entry.mistakes.tolist() == [[1, 2, 4, 6]]
+    assert entry.hard_negatives.tolist() == [[1, 2, 4, 6]]
     table["annotations"][1]["category_id"] = 9
     (tmp_path / "instances.json").write_text(json.dumps(table))
     with pytest.raises(NssaError, match="unknown category 9"):
@@ -256,7 +189,7 @@ def test_dota(tmp_path):
     assert names(table, first) == ["small-vehicle", "ship"]
     assert first.boxes[0].tolist() == [19.5, 10, 40.5, 30]
     assert first.boxes[1].tolist() == [70, 70, 95.5, 80], "cut to the image; what lies outside is dropped"
-    assert first.ignore.tolist() == [[0, 60, 10, 80]], "difficult objects count neither way"
+    assert first.ignore.tolist() == [[0, 60, 10, 80]], "difficult objects are ignore regions"
     assert first.ignore_categories.tolist() == [0]
     assert first.gsd == pytest.approx(0.146343590398)
     assert (second.gsd, len(second.boxes)) == (None, 0)
@@ -325,37 +258,3 @@ def test_a_folder_of_no_format_says_what_was_looked_for(tmp_path):
         read_table(tmp_path)
     with pytest.raises(UsageError, match="known: coco, visdrone"):
         read_table(tmp_path, "pascal")
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ("gsd = 0.1", 'gsd = "fine"'),
-        ("weight = 1", 'weight = "much"'),
-        ('path = "."', "path = 3"),
-        ('path = "."', 'path = "."\ncolour = "red"'),
-    ],
-)
-def test_a_recipe_with_a_wrong_value_names_the_key(visdrone, change, message):
-    recipe = (
-        'name = "v"\ngsd = 0.1\ngsd_range = [0.05, 0.2]\n[classes]\ncar = ["car"]\n[[source]]\npath = "."\nweight = 1\n'
-    )
-    text(visdrone / "r.toml", recipe.replace(change, message))
-    key = message.splitlines()[-1].split(" = ")[0]
-    with pytest.raises(NssaError, match=f"r.toml: .*'{key}'"):
-        load_recipe(visdrone / "r.toml", [])
-
-
-def test_images_beyond_the_memory_limit_are_decoded_when_drawn(visdrone, monkeypatch):
-    text(
-        visdrone / "r.toml",
-        'name = "v"\ngsd = 0.1\ngsd_range = [0.05, 0.2]\n[classes]\ncar = ["car"]\n'
-        '[[source]]\npath = "."\ngsd = "native"\n',
-    )
-    recipe = load_recipe(visdrone / "r.toml", [])
-    in_memory = load_split(recipe, "train")[0]
-    monkeypatch.setattr("nssa_gis.train.datasets._IN_MEMORY", 100 * 80 * 3)
-    lazy = load_split(recipe, "train")[0]
-    assert [i.kept is None for i in lazy] == [False, True]
-    for a, b in zip(in_memory, lazy, strict=True):
-        np.testing.assert_array_equal(a.pixels, b.pixels)

@@ -10,20 +10,20 @@ import torch
 from PIL import Image
 
 from nssa_gis.boxes.columns import SceneDetections
-from nssa_gis.evaluate.calibration import ScoreLine, fit_score_line
+from nssa_gis.evaluate.calibration import PlattScaling, fit_platt_scaling
 from nssa_gis.evaluate.coco import (
     Accuracy,
     Curve,
-    ImageTruth,
     common_threshold,
     evaluate_boxes,
     precision_recall,
-    without_excused,
+    without_ignored,
 )
+from nssa_gis.labels.images import LabelledImage
+from nssa_gis.labels.truth import ImageTruth
 from nssa_gis.model.config import PAD_MULTIPLE
 from nssa_gis.model.network import DetectionNetwork
 from nssa_gis.runtime.decoding import detections_of
-from nssa_gis.train.datasets import LabelledImage
 
 #: Low enough for the whole precision-recall curve, also of calibrated scores, whose tail is thin.
 _SCORE_FLOOR = 0.001
@@ -81,7 +81,7 @@ def detect_sources(
     """
     pairs: dict[str, list[Pair]] = {}
     for images in sources:
-        images = [i for i in images if i.can_be_judged]
+        images = [i for i in images if i.can_be_scored]
         if limit and len(images) > limit:
             images = [images[i] for i in np.linspace(0, len(images) - 1, limit).astype(int)]
         if images:
@@ -114,7 +114,7 @@ def curves(pairs: dict[str, list[Pair]]) -> dict[str, Curve]:
     table = {}
     for name, found in {**pairs, "all": every}.items():
         truths = [t for _, t in found]
-        table[name] = precision_recall(truths, without_excused(truths, [d for d, _ in found]))
+        table[name] = precision_recall(truths, without_ignored(truths, [d for d, _ in found]))
     return table
 
 
@@ -125,19 +125,19 @@ def validate(
     autocast: torch.dtype | None = None,
     limit: int | None = None,
 ) -> dict[str, Accuracy]:
-    """Accuracy of a model on held-out images, its scores made precisions: thresholds are of such scores.
+    """Accuracy of a model on held-out images, with calibrated scores: the thresholds are those of calibrated scores.
 
-    :func:`detect_sources`, :func:`calibrated`, then :func:`accuracies`; ``all`` has the lines.
+    :func:`detect_sources`, :func:`calibrated`, then :func:`accuracies`; ``all`` has the calibration.
     """
-    pairs, lines = calibrated(detect_sources(model, sources, gsd, autocast, limit=limit), model.config.classes)
+    pairs, platt = calibrated(detect_sources(model, sources, gsd, autocast, limit=limit), model.config.classes)
     found = accuracies(pairs, model.config.classes)
     if found:
-        found["all"] = replace(found["all"], score_lines=lines)
+        found["all"] = replace(found["all"], platt=platt)
     return found
 
 
-def calibrated(pairs: dict[str, list[Pair]], classes: int) -> tuple[dict[str, list[Pair]], tuple[ScoreLine, ...]]:
-    """Make the scores of every class precisions: one threshold then asks the same of all.
+def calibrated(pairs: dict[str, list[Pair]], classes: int) -> tuple[dict[str, list[Pair]], tuple[PlattScaling, ...]]:
+    """Calibrate the scores of every class (Platt scaling): one threshold then means the same for all classes.
 
     Parameters
     ----------
@@ -150,25 +150,25 @@ def calibrated(pairs: dict[str, list[Pair]], classes: int) -> tuple[dict[str, li
     -------
     pairs : dict of str to list of (SceneDetections, ImageTruth)
         With the new scores.
-    lines : tuple of ScoreLine
-        K of them, fitted to all images together. A class with few objects gets the line of all classes; with few
+    platt : tuple of PlattScaling
+        One per class, fitted to all images together. A class with few objects gets that of all classes; with few
         objects in all the scores stay.
     """
     every = [pair for found in pairs.values() for pair in found]
     truths = [t for _, t in every]
-    kept = without_excused(truths, [d for d, _ in every])
+    kept = without_ignored(truths, [d for d, _ in every])
     whole = precision_recall(truths, kept)
     if whole.truths < _ENOUGH:
-        return pairs, (ScoreLine(),) * classes
+        return pairs, (PlattScaling(),) * classes
     of_class = [precision_recall(truths, kept, label) for label in range(classes)]
     fitted = [curve if curve.truths >= _ENOUGH_OF_CLASS else whole for curve in of_class]
-    lines = tuple(fit_score_line(curve.scores, curve.hits) for curve in fitted)
-    return {name: [(_rescored(d, lines), t) for d, t in found] for name, found in pairs.items()}, lines
+    platt = tuple(fit_platt_scaling(curve.scores, curve.hits) for curve in fitted)
+    return {name: [(_rescored(d, platt), t) for d, t in found] for name, found in pairs.items()}, platt
 
 
-def _rescored(found: SceneDetections, lines: Sequence[ScoreLine]) -> SceneDetections:
-    slope, offset = np.array([(line.slope, line.offset) for line in lines])[found.labels].T
-    return SceneDetections.of(found.boxes, ScoreLine(slope, offset)(found.scores), found.labels)
+def _rescored(found: SceneDetections, platt: Sequence[PlattScaling]) -> SceneDetections:
+    slope, offset = np.array([(p.slope, p.offset) for p in platt])[found.labels].T
+    return SceneDetections.of(found.boxes, PlattScaling(slope, offset)(found.scores), found.labels)
 
 
 def _score(pairs: list[Pair], classes: int) -> Accuracy:
