@@ -48,10 +48,6 @@ class Scaling:
     hi: tuple[float, ...] = ()
     palette: NDArray[np.uint8] | None = None
 
-    def apply(self, array: NDArray[Any], valid: NDArray[np.bool_] | None = None) -> NDArray[np.uint8]:
-        """Scale raw pixels (len(reads), H, W) to uint8 (len(bands), H, W); invalid ones become 0."""
-        return self.convert(array, valid)[0][list(self.channels)]
-
     def convert(
         self, array: NDArray[Any], valid: NDArray[np.bool_] | None = None
     ) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None]:
@@ -141,11 +137,11 @@ def choose_bands(scene: Scene, asked: Sequence[int] | None, wanted: int) -> tupl
 def scaling_for(
     scene: Scene,
     bands: Sequence[int],
-    declared_range: tuple[float, float] | Sequence[tuple[float, float]] | None = None,
+    value_range: Sequence[tuple[float, float]] | None = None,
 ) -> Scaling:
     """Find the scaling of a scene.
 
-    uint8 stays as it is. Other types are stretched band by band from ``declared_range``, else from
+    uint8 stays as it is. Other types are stretched band by band from ``value_range``, else from
     percentiles 0.5 to 99.5 of about a million valid pixels: out of an overview, else of the whole of a
     small scene, else of blocks spread over a large one. Pixels that are 0 in all bands (an
     undeclared collar) do not count.
@@ -155,11 +151,14 @@ def scaling_for(
     scene : Scene
     bands : sequence of int
         From `choose_bands`.
-    declared_range : (low, high), or one pair for each of ``bands``, or None
-        Raw values that become 0 and 255; ignored for uint8.
+    value_range : sequence of (low, high), or None
+        Raw values that become 0 and 255: one pair for all bands, or one for each of ``bands``; not used for uint8. A
+        model package declares it (:class:`nssa_gis.runtime.package.ModelInfo`).
 
     Raises
     ------
+    UsageError
+        ``value_range`` has another number of pairs, or a low value that is not below the high one.
     NssaError
         The pixels cannot be read.
     """
@@ -170,11 +169,13 @@ def scaling_for(
     channels = tuple(reads.index(b) for b in bands)
     if scene.dtype == np.uint8:
         return Scaling(bands, reads, channels)
-    if declared_range is not None:
-        pairs = np.broadcast_to(np.asarray(declared_range, np.float64), (len(bands), 2))
-        limits = pairs[[bands.index(b) for b in reads]]
-        if not (limits[:, 0] < limits[:, 1]).all():
-            raise UsageError(f"value range {declared_range}: the first number must be below the second")
+    if value_range is not None:
+        pairs = np.asarray(value_range, np.float64)
+        if len(pairs) not in (1, len(bands)):
+            raise UsageError(f"value range of {len(pairs)} pairs: give one pair, or one for each of {len(bands)} bands")
+        if not (pairs[:, 0] < pairs[:, 1]).all():
+            raise UsageError(f"value range {value_range}: the first number must be below the second")
+        limits = np.broadcast_to(pairs, (len(bands), 2))[[bands.index(b) for b in reads]]
     else:
         limits = _percentiles(scene, reads)
     return Scaling(bands, reads, channels, tuple(limits[:, 0].tolist()), tuple(limits[:, 1].tolist()))

@@ -32,14 +32,15 @@ def make(path, data, colours=None, names=None, mask=None, palette=None, **profil
     return path
 
 
-def converted(path, wanted=3, asked=None, declared=None):
+def converted(path, wanted=3, asked=None, value_range=None):
     """Bands and the whole scene as the model sees it."""
     with open_scene(path) as scene:
         bands, _ = choose_bands(scene, asked, wanted)
-        scaling = scaling_for(scene, bands, declared)
+        scaling = scaling_for(scene, bands, value_range)
         box = (0, 0, scene.frame.width, scene.frame.height)
         raw, valid = scene.read(scene.dataset, scaling.reads, box)
-        return bands, scaling, scaling.apply(raw, valid), scaling.convert(raw, valid)[1]
+        pixels, valid = scaling.convert(raw, valid)
+        return bands, scaling, pixels[list(scaling.channels)], valid
 
 
 def ramp(count=1, dtype="uint16", low=0, high=1000, side=100):
@@ -231,14 +232,20 @@ def test_undeclared_collar_does_not_count(tmp_path):
     assert scaling.lo[0] > 1400 and valid is None
 
 
-def test_declared_range(tmp_path):
-    path = make(tmp_path / "a.tif", ramp(3, "uint16", 0, 4095))
-    assert converted(path, declared=(0, 2047))[1].hi == (2047.0,) * 3
-    assert converted(path, declared=[(0, 1), (0, 2), (0, 3)])[1].hi == (1.0, 2.0, 3.0)
-    with pytest.raises(UsageError, match="range"):
-        converted(path, declared=(5, 5))
+def test_value_range_of_the_model(tmp_path):
+    path = make(tmp_path / "a.tif", ramp(3, "uint16", 0, 4095), ("red", "green", "blue"))
+    _, scaling, pixels, _ = converted(path, value_range=[(0, 2047)])
+    assert scaling.hi == (2047.0,) * 3
+    assert pixels[0, 50, 0] == 255 and pixels[0, 25, 0] == pytest.approx(127, abs=2)
+    pairs = [(0, 1), (0, 2), (0, 3)]
+    assert converted(path, value_range=pairs)[1].hi == (1.0, 2.0, 3.0)
+    assert converted(path, asked=(3, 3, 1), value_range=pairs)[1].hi == (1.0, 3.0), "pairs are of the model's bands"
+    with pytest.raises(UsageError, match="the first number must be below"):
+        converted(path, value_range=[(5, 5)])
+    with pytest.raises(UsageError, match="2 pairs"):
+        converted(path, value_range=pairs[:2])
     eight = make(tmp_path / "b.tif", ramp(3, "uint8", 0, 255), ("red", "green", "blue"))
-    assert converted(eight, declared=(0, 2047))[1].lo == ()
+    assert converted(eight, value_range=[(0, 2047)])[1].lo == ()
 
 
 def test_large_scene_is_sampled_not_read(tmp_path):
