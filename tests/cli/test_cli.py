@@ -1,8 +1,11 @@
+import contextlib
 import json
 import os
 import pickle
+import re
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -15,6 +18,11 @@ from planted import PlantedBackend, make_package, make_scene
 
 from nssa_gis.detect import run as pipeline
 from nssa_gis.scenes import batch as batch_room
+
+try:
+    import pty
+except ImportError:  # Windows
+    pty = None
 
 
 @pytest.fixture
@@ -76,10 +84,50 @@ def test_progress_as_json_lines(folder, capsys):
     assert (event["event"], event["exit_code"]) == ("error", 1)
 
 
-def test_bar_shows_all_phases(folder, capsys):
-    arguments = ["detect", str(folder / "town.tif"), "-o", str(folder / "c.gpkg"), "--progress", "bar"]
-    assert main(arguments) == 0
-    assert main([*arguments[:-1], "bar", "--overwrite", "--tile", "128"]) == 0
+class Terminal:
+    """A terminal on standard error that remembers what it showed."""
+
+    def __init__(self, monkeypatch):
+        master, slave = pty.openpty()
+        self._master, self._file = master, os.fdopen(slave, "w")
+        self._shown = bytearray()
+        for name, value in (("TERM", "xterm"), ("COLUMNS", "200"), ("LINES", "40")):
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(sys, "stderr", self._file)
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self):
+        with contextlib.suppress(OSError):  # the other end is closed
+            while part := os.read(self._master, 4096):
+                self._shown += part
+
+    def text(self):
+        """End the terminal; all it showed, without colours and cursor movements."""
+        self._file.close()
+        self._reader.join()
+        os.close(self._master)
+        return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", self._shown.decode())
+
+
+@pytest.mark.skipif(pty is None, reason="needs a terminal")
+@pytest.mark.parametrize("mode", ["bar", "auto"])
+def test_bar_shows_all_phases(folder, monkeypatch, mode):
+    terminal = Terminal(monkeypatch)
+    try:
+        code = main(["detect", str(folder / "town.tif"), "-o", str(folder / "c.gpkg"), "--progress", mode])
+    finally:
+        text = terminal.text()
+    assert code == 0
+    assert re.search(r"town\.tif: planted", text)
+    # 1000 x 700 pixels in tiles of 256 that share 64: 5 columns, 4 rows.
+    assert re.search(r"\w+ [━╸╺ ]+ 0/20 tiles", text)
+    assert re.search(r"\w+ [━╸╺ ]+ 4/4 rows .*513 objects", text)
+
+
+def test_no_bar_without_a_terminal(folder, capsys):
+    assert main(["detect", str(folder / "town.tif"), "-o", str(folder / "c.gpkg"), "--progress", "auto"]) == 0
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize("mode", ["json", "none"])

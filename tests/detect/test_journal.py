@@ -2,7 +2,7 @@ import errno
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nssa_gis.boxes.columns import GridDetections
@@ -88,6 +88,7 @@ def test_every_truncation_keeps_the_whole_rows(tmp_path):
     assert set(lengths) == {-1, 0, 2, 4}
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_damage_never_gives_wrong_rows(tmp_path_factory, data):
     path = tmp_path_factory.mktemp("damage") / "j"
@@ -105,6 +106,7 @@ def test_damage_never_gives_wrong_rows(tmp_path_factory, data):
     journal.close()
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=400))
 def test_any_file_is_refused_in_one_line(tmp_path_factory, content):
     path = tmp_path_factory.mktemp("junk") / "j"
