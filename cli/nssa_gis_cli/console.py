@@ -42,9 +42,9 @@ def progress(mode: str) -> Iterator[Show]:
     """Give the callable that shows events in a mode: ``auto``, ``bar``, ``json`` or ``none``."""
     if mode == "json":
         yield lambda event: _json(_masked(event))
-    elif mode == "bar":
+    elif mode == "bar" or (mode == "auto" and sys.stderr.isatty()):
         with _bar() as show:
-            yield lambda event: None
+            yield lambda event: show(_masked(event))
     else:
         yield lambda event: _warnings_only(_masked(event))
 
@@ -99,7 +99,7 @@ def _bar() -> Iterator[Show]:
                 bars.console.print(
                     f"{prefix}{event['scene']}: {event['backend']}", style="dim", markup=False, highlight=False
                 )
-                begin("Looking", "tiles", 1 + event["tiles"], event["tiles_done"])
+                begin("Looking", "tiles", event["tiles"], event["tiles_done"])
             elif kind == "tile":
                 bars.update(current[0], completed=event["done"], note=f"{event['detections']} found")
             elif kind == "merge":
