@@ -24,20 +24,15 @@ import rasterio
 from rasterio.windows import Window
 
 from benchmarks.engine import (
-    GSD,
-    PlantedBackend,
     fresh,
-    layer_boxes,
-    make_package,
-    ordered,
     parser,
     print_rows,
-    same_boxes,
     write_json,
 )
 from benchmarks.rivals import peak_rss_mb
 from nssa_gis.detect.options import DetectOptions
 from nssa_gis.detect.run import detect_scene
+from nssa_gis.testing import GSD, PlantedDetector, layer_boxes, ordered, same_boxes
 
 _BLOCK = 512
 _SMALL, _LARGE = 18_432, 131_072
@@ -109,16 +104,15 @@ class _Timed:
             self.first = time.monotonic()
 
 
-def worker(scene: str, output: str, package_folder: str, scale: str) -> dict[str, Any]:
+def worker(scene: str, output: str, scale: str) -> dict[str, Any]:
     """One run; what it did and what it held. An empty scale leaves the choice of the working grid to the engine."""
     timed = _Timed()
     result = detect_scene(
+        PlantedDetector(),
         scene,
         output,
         DetectOptions(tile=_TILE, overlap=_OVERLAP, batch_size=4, workers=2, scale=float(scale) if scale else None),
         progress=timed,
-        package=make_package(Path(package_folder)),
-        backend=PlantedBackend(),
     )
     overhead = result.seconds - result.seconds_model
     return {
@@ -135,7 +129,7 @@ def measure(folder: Path, side: int, blocks: int, compress: str | None, resample
     """Make one raster, run it, compare what was found with what was planted."""
     scene, output = folder / f"{side}.tif", folder / f"{side}.gpkg"
     planted = make_raster(scene, side, blocks, compress)
-    figures = fresh("benchmarks.big_raster", str(scene), str(output), str(folder), "" if resampled else "1")
+    figures = fresh("benchmarks.big_raster", str(scene), str(output), "" if resampled else "1")
     found = layer_boxes(output)
     tolerance = 1.5 if resampled else 1e-6
     row = {
@@ -163,7 +157,6 @@ def main() -> None:
     blocks = 450 if asked.quick else (_SMALL // _BLOCK) ** 2
     compress = None if asked.compress == "none" else asked.compress
     with tempfile.TemporaryDirectory() as name:
-        make_package(Path(name))
         rows = [measure(Path(name), side, blocks, compress) for side in (_SMALL, _LARGE)]
         if not asked.quick:
             rows.append(measure(Path(name), _LARGE, blocks, compress, resampled=True))

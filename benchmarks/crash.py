@@ -1,8 +1,8 @@
 """What is lost when a run dies: killed, out of disk, unreadable in the middle, stopped, started twice.
 
 The real command line in processes of its own, with a detector that finds planted objects and takes a while for it
-(``tests/jobs/driver.py``). After each mishap the run is resumed, and its layer must equal that of a run which nothing
-happened to: all records, all fields, geometry to the last bit.
+(``nssa_gis.testing.driver``). After each mishap the run is resumed, and its layer must equal that of a run which
+nothing happened to: all records, all fields, geometry to the last bit.
 
 ``python -m benchmarks.crash [--quick] [--json FILE]``
 """
@@ -22,7 +22,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.engine import DRIVER, ROOT, layer_records, make_package, make_scene, parser, print_rows, write_json
+from benchmarks.engine import ROOT, parser, print_rows, write_json
+from nssa_gis.testing import DRIVER, layer_records, make_package, make_scene
 
 _TILING = ("--tile", "128", "--overlap", "64", "--progress", "json")
 _DELAY = 0.02
@@ -33,7 +34,7 @@ Run = tuple[int, list[dict[str, Any]]]
 
 def start(folder: Path, *arguments: str, delay: float = _DELAY) -> subprocess.Popen[str]:
     """Begin a run in a folder that `prepare` made."""
-    command = [sys.executable, str(DRIVER), str(folder), str(delay), "detect", str(folder / "town.tif")]
+    command = [sys.executable, *DRIVER, str(folder), str(delay), "detect", str(folder / "town.tif")]
     command += ["-o", str(folder / "out.gpkg"), *_TILING, *arguments]
     return subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
 

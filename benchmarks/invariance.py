@@ -17,59 +17,32 @@ from typing import Any
 
 import numpy as np
 import rasterio
-from affine import Affine
 
-from benchmarks.engine import (
-    ROOT,
-    PlantedBackend,
-    layer_boxes,
-    layer_records,
-    make_package,
-    make_scene,
-    parser,
-    print_rows,
-    same_boxes,
-    write_json,
-)
+from benchmarks.engine import ROOT, parser, print_rows, write_json
 from nssa_gis.analysis.layers import agreement
+from nssa_gis.detect.detector import Detector
 from nssa_gis.detect.options import parse_options
 from nssa_gis.detect.run import detect_scene
 from nssa_gis.errors import NssaError
-from nssa_gis.runtime.backends.protocol import Backend, create_backend
-from nssa_gis.runtime.package import ModelPackage, load_package
+from nssa_gis.testing import PlantedDetector, layer_boxes, layer_records, make_scene, pad, same_boxes
 
 _SCENE = ROOT / "sample_data" / "town.tif"
 _TILINGS = ((512, 64), (512, 128), (640, 64), (640, 128), (640, 320), (1024, 64), (1024, 128), (1024, 512))
 _FEEDS = ((1, 1), (4, 1), (16, 1), (1, 2), (4, 2), (16, 2), (1, 4), (4, 4), (16, 4))
 
 
-def pad(source: Path, target: Path, by: int) -> None:
-    """Copy a scene with masked pixels in front, and its origin moved so that the ground stays where it is."""
-    with rasterio.open(source) as data:
-        pixels, place = data.read(), data.transform @ Affine.translation(-by, -by)
-        profile = data.profile | {"width": data.width + by, "height": data.height + by, "transform": place}
-        profile |= {"compress": "deflate", "photometric": "rgb"}  # a second lossy compression would change pixels
-    room = np.zeros((len(pixels), profile["height"], profile["width"]), pixels.dtype)
-    room[:, by:, by:] = pixels
-    valid = np.zeros(room.shape[1:], np.uint8)
-    valid[by:, by:] = 255
-    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(target, "w", **profile) as data:
-        data.write(room)
-        data.write_mask(valid)
-
-
 class _Runs:
     """Runs of one model in one folder, each with its own layer."""
 
-    def __init__(self, folder: Path, package: ModelPackage, backend: Backend) -> None:
-        self._folder, self._package, self._backend = folder, package, backend
+    def __init__(self, folder: Path, detector: Detector) -> None:
+        self._folder, self._detector = folder, detector
         self._count = 0
 
     def __call__(self, scene: Path, **options: Any) -> Path:
         self._count += 1
         output = self._folder / f"{self._count}" / "layer.gpkg"
         output.parent.mkdir(parents=True)
-        detect_scene(scene, output, parse_options(options), package=self._package, backend=self._backend)
+        detect_scene(self._detector, scene, output, parse_options(options))
         return output
 
 
@@ -77,7 +50,7 @@ def planted_rows(folder: Path, side: int) -> list[dict[str, Any]]:
     """Exact statements."""
     scene = folder / "planted.tif"
     truth = make_scene(scene, side, side).astype(np.float64)
-    run = _Runs(folder / "planted", make_package(folder), PlantedBackend())
+    run = _Runs(folder / "planted", PlantedDetector())
     rows: list[dict[str, Any]] = []
 
     def add(what: str, **figures: Any) -> None:
@@ -102,14 +75,14 @@ def planted_rows(folder: Path, side: int) -> list[dict[str, Any]]:
 def model_rows(folder: Path, model: str, quick: bool) -> list[dict[str, Any]]:
     """Agreement of the layers of a real model."""
     try:
-        package = load_package(model)
-        run = _Runs(folder / "model", package, create_backend(package))
+        detector = Detector(model)
     except NssaError as error:
         return [{"detector": model, "skipped": str(error)}]
-    name = f"{package.info.name} {package.info.version}"
+    run = _Runs(folder / "model", detector)
+    name = f"{detector.info.name} {detector.info.version}"
     base = run(_SCENE)
     rows: list[dict[str, Any]] = []
-    tiles = (package.info.tile,) if quick else (512, 640, 1024)
+    tiles = (detector.info.tile,) if quick else (512, 640, 1024)
     if not quick:
         for tile, overlap in ((512, 128), (640, 256), (1024, 128), (1024, 512)):
             f1 = agreement(base, run(_SCENE, tile=tile, overlap=overlap))
@@ -121,8 +94,8 @@ def model_rows(folder: Path, model: str, quick: bool) -> list[dict[str, Any]]:
     for tile in tiles:
         moved = folder / "moved.tif"
         with rasterio.open(_SCENE) as data:
-            pad(_SCENE, moved, round(tile / 2 * package.info.gsd / data.res[0]))
-        still = base if tile == package.info.tile else run(_SCENE, tile=tile)
+            pad(_SCENE, moved, round(tile / 2 * detector.info.gsd / data.res[0]))
+        still = base if tile == detector.info.tile else run(_SCENE, tile=tile)
         f1 = agreement(still, run(moved, tile=tile))
         rows.append({"detector": name, "what": f"origin moved by half a tile of {tile}", "agreement_f1": round(f1, 4)})
     return rows

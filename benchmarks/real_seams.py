@@ -119,11 +119,11 @@ def figures(
 def rows_of(source: str, sheets: Sequence[Sheet], backend: Backend, package: ModelPackage) -> list[dict[str, Any]]:
     """All tilings and methods on the images of one source."""
     truths, least = [s.truth for s in sheets], package.info.score_threshold
-    single = [whole(s, backend, package.stride) for s in sheets]
+    single = [whole(s, backend, package.info.stride) for s in sheets]
     rows = [{"source": source, "tile": "whole", "overlap": 0, "method": "none", "raw_per_object": 1.0}]
     rows[0] |= figures(truths, single, [d.take(d.scores >= least) for d in single])
     for tile, overlap in _TILINGS:
-        grids = [TileGrid(s.pixels.shape[2], s.pixels.shape[1], tile, overlap, package.stride) for s in sheets]
+        grids = [TileGrid(s.pixels.shape[2], s.pixels.shape[1], tile, overlap, package.info.stride) for s in sheets]
         raw = [tiled(s, backend, g) for s, g in zip(sheets, grids, strict=True)]
         share = sum(map(len, raw)) / max(sum(map(len, single)), 1)
         for method in METHODS:

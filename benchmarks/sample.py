@@ -16,6 +16,7 @@ from itertools import combinations
 from pathlib import Path
 
 from nssa_gis.analysis.layers import agreement, score_layer
+from nssa_gis.detect.detector import Detector
 from nssa_gis.detect.options import DetectOptions
 from nssa_gis.detect.run import DetectResult, detect_scene
 
@@ -26,9 +27,10 @@ TILES = (384, 640, 1024)
 def accuracy_rows(folder: Path) -> list[dict[str, object]]:
     """Run the scene at three tile sizes; score each against the truth and each pair against one another."""
     rows: list[dict[str, object]] = []
+    detector = Detector()
     for tile in TILES:
         layer = folder / f"{tile}.gpkg"
-        result = detect_scene(SAMPLE / "town.tif", layer, DetectOptions(tile=tile))
+        result = detect_scene(detector, SAMPLE / "town.tif", layer, DetectOptions(tile=tile))
         score = score_layer(layer, SAMPLE / "town_truth.geojson", ignore="occluded")
         rows.append(
             {

@@ -31,12 +31,13 @@ def batch(scenes: tuple[str, ...], folder: str, progress_mode: str, debug: bool,
     nssa-gis batch flights/ -o cars/
     nssa-gis batch 'flights/**/*.tif' -o cars/ --of FlatGeobuf
     """
-    options = given(values)
+    settings, options = given(values)
+    from nssa_gis.detect.detector import make_detector
     from nssa_gis.scenes.batch import run_batch
 
     try:
-        with progress(progress_mode) as show:
-            result = run_batch(scenes, folder, options, progress=show)
+        with progress(progress_mode) as show, make_detector(settings) as detector:
+            result = run_batch(detector, scenes, folder, options, progress=show)
     except KeyboardInterrupt:
         raise Interrupted(f"interrupted: {folder}; finished scenes are kept, go on with --resume") from None
     click.echo(table(result))

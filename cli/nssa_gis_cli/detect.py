@@ -35,13 +35,14 @@ def detect(scene: str, output: str, progress_mode: str, debug: bool, **values: A
     nssa-gis detect scene.tif -o cars.geojson --classes vehicle --confidence 0.5
     nssa-gis detect scene.tif -o cars.gpkg --aoi town.gpkg:centre
     """
-    options = given(values)
+    settings, options = given(values)
+    from nssa_gis.detect.detector import make_detector
     from nssa_gis.detect.journal import journal_path
     from nssa_gis.detect.run import detect_scene
 
     try:
-        with progress(progress_mode) as show:
-            result = detect_scene(scene, output, options, progress=show)
+        with progress(progress_mode) as show, make_detector(settings) as detector:
+            result = detect_scene(detector, scene, output, options, progress=show)
     except KeyboardInterrupt:
         kept = journal_path(Path(output)).exists()
         hint = "finished tile rows are kept, go on with --resume" if kept else "nothing was finished"

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from nssa_gis.detect.options import DetectOptions, options_table, parse_options
+from nssa_gis.detect.options import DetectOptions, DetectorOptions, options_table, split_options
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -65,9 +65,9 @@ def detect_options(function: F) -> F:
     return function
 
 
-def given(values: dict[str, Any]) -> DetectOptions:
+def given(values: dict[str, Any]) -> tuple[DetectorOptions, DetectOptions]:
     """Make options from a command's keyword arguments, without those not given."""
-    return parse_options({name: value for name, value in values.items() if value is not None})
+    return split_options({name: value for name, value in values.items() if value is not None})
 
 
 def _add(function: F, row: dict[str, Any]) -> F:

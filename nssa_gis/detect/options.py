@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
@@ -52,6 +52,50 @@ def _about(
     }
 
 
+class DetectorOptions(BaseModel):
+    """Parameters of a detector: the model and how it runs on this machine.
+
+    Raises
+    ------
+    pydantic.ValidationError
+        A value has the wrong type or is out of bounds; :func:`parse_options` gives one line instead.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    model: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Model: a built-in one (aerial-vehicles, or aerial-4 for vehicles, airplanes, ships and storage "
+        "tanks) or a .safetensors file.",
+        json_schema_extra=_about("Model", "result", metavar="NAME|FILE", default_text="aerial-vehicles"),
+    )
+    tta: Literal["none", "flip", "rot", "scale"] = Field(
+        default="none",
+        description="Test-time augmentation: look at every tile mirrored (flip, 4 views), turned (rot, 4 views) or "
+        "resized (scale, 3 views) and average; as many times slower.",
+        json_schema_extra=_about("Model", "result", advanced=True),
+    )
+    device: str = Field(
+        default="auto",
+        pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$",
+        description="Where the network runs: auto, cpu, cuda, cuda:1, mps.",
+        json_schema_extra=_about("Machine", "run"),
+    )
+    backend: Literal["auto", "torch"] = Field(
+        default="auto",
+        description="What runs the network.",
+        json_schema_extra=_about("Machine", "run", advanced=True),
+    )
+    threads: int | None = Field(
+        default=None,
+        ge=1,
+        le=1024,
+        description="Threads of the network on the CPU.",
+        json_schema_extra=_about("Machine", "run", default_text="all cores", advanced=True),
+    )
+
+
 class DetectOptions(BaseModel):
     """Parameters of a detection run.
 
@@ -68,13 +112,6 @@ class DetectOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    model: str | None = Field(
-        default=None,
-        min_length=1,
-        description="Model: a built-in one (aerial-vehicles, or aerial-4 for vehicles, airplanes, ships and storage "
-        "tanks) or a .safetensors file.",
-        json_schema_extra=_about("Model", "result", metavar="NAME|FILE", default_text="aerial-vehicles"),
-    )
     confidence: float | None = Field(
         default=None,
         ge=0,
@@ -158,36 +195,12 @@ class DetectOptions(BaseModel):
             advanced=True,
         ),
     )
-    tta: Literal["none", "flip", "rot", "scale"] = Field(
-        default="none",
-        description="Test-time augmentation: look at every tile mirrored (flip, 4 views), turned (rot, 4 views) or "
-        "resized (scale, 3 views) and average; as many times slower.",
-        json_schema_extra=_about("Model", "result", advanced=True),
-    )
-    device: str = Field(
-        default="auto",
-        pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$",
-        description="Where the network runs: auto, cpu, cuda, cuda:1, mps.",
-        json_schema_extra=_about("Machine", "run"),
-    )
-    backend: Literal["auto", "torch"] = Field(
-        default="auto",
-        description="What runs the network.",
-        json_schema_extra=_about("Machine", "run", advanced=True),
-    )
     batch_size: int | None = Field(
         default=None,
         ge=1,
         le=1024,
         description="Tiles per call of the network.",
         json_schema_extra=_about("Machine", "run", unit="tiles", default_text="by device", advanced=True),
-    )
-    threads: int | None = Field(
-        default=None,
-        ge=1,
-        le=1024,
-        description="Threads of the network on the CPU.",
-        json_schema_extra=_about("Machine", "run", default_text="all cores", advanced=True),
     )
     workers: int | None = Field(
         default=None,
@@ -256,10 +269,10 @@ class DetectOptions(BaseModel):
         -------
         dict
             Option name to value; options that change only the way of working (device...) are left out, and
-            so are ``model`` and ``aoi``: what these name counts, not how it is spelt.
+            so is ``aoi``: what it names counts, not how it is spelt.
         """
         values = self.model_dump(mode="json")
-        kept = {name for name, meta in _metadata().items() if meta["effect"] != "run"} - {"model", "aoi"}
+        kept = {name for name, meta in _metadata(DetectOptions).items() if meta["effect"] != "run"} - {"aoi"}
         return {name: value for name, value in values.items() if name in kept}
 
 
@@ -268,35 +281,53 @@ def flag_of(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-def _metadata() -> dict[str, dict[str, Any]]:
-    fields = DetectOptions.model_fields
+def _metadata(options: type[BaseModel]) -> dict[str, dict[str, Any]]:
+    fields = options.model_fields
     return {name: dict(field.json_schema_extra) for name, field in fields.items()}  # type: ignore[arg-type]
 
 
-def parse_options(values: Mapping[str, Any]) -> DetectOptions:
+Options = TypeVar("Options", bound=BaseModel)
+
+
+def parse_options(values: Mapping[str, Any], kind: type[Options] = DetectOptions) -> Options:  # type: ignore[assignment]
     """Make options from plain values.
 
     Parameters
     ----------
     values : mapping
         Option name (with underscores) to value; strings are converted.
-
-    Returns
-    -------
-    DetectOptions
+    kind : type
+        Which options.
 
     Raises
     ------
     nssa_gis.errors.UsageError
         With one line that names the first option at fault and what it takes.
     """
-    unknown = sorted(set(values) - set(DetectOptions.model_fields))
+    unknown = sorted(set(values) - set(kind.model_fields))
     if unknown:
-        raise UsageError(f"no such option: {', '.join(unknown)}; known: {', '.join(DetectOptions.model_fields)}")
+        raise UsageError(f"no such option: {', '.join(unknown)}; known: {', '.join(kind.model_fields)}")
     try:
-        return DetectOptions(**values)
+        return kind(**values)
     except ValidationError as error:
         raise UsageError(_explain(error)) from None
+
+
+def split_options(values: Mapping[str, Any]) -> tuple[DetectorOptions, DetectOptions]:
+    """Make the options of the detector and of the run from plain values.
+
+    Raises
+    ------
+    nssa_gis.errors.UsageError
+        As :func:`parse_options`.
+    """
+    known = {**DetectorOptions.model_fields, **DetectOptions.model_fields}
+    unknown = sorted(set(values) - set(known))
+    if unknown:
+        raise UsageError(f"no such option: {', '.join(unknown)}; known: {', '.join(known)}")
+    own = {name: value for name, value in values.items() if name in DetectorOptions.model_fields}
+    rest = {name: value for name, value in values.items() if name not in own}
+    return parse_options(own, DetectorOptions), parse_options(rest)
 
 
 def _explain(error: ValidationError) -> str:
@@ -350,8 +381,9 @@ def options_table() -> list[dict[str, Any]]:
         ``default``, ``default_text`` (what no value means), ``help``, ``group``, ``advanced``, ``effect``, ``metavar``.
     """
     table = []
-    for name, field in DetectOptions.model_fields.items():
-        meta = _metadata()[name]
+    described = {**_metadata(DetectorOptions), **_metadata(DetectOptions)}
+    for name, field in {**DetectorOptions.model_fields, **DetectOptions.model_fields}.items():
+        meta = described[name]
         kind, choices = _kind(field.annotation)
         limits = {type(m).__name__: m for m in field.metadata}
         low = limits.get("Ge") or limits.get("Gt")

@@ -1,41 +1,33 @@
-"""What a run will do, decided before anything is computed: the working grid, its tiles, bands, thresholds."""
+"""The plan of a run: working grid, tiles, bands, scaling and thresholds, decided before anything is computed."""
 
 from __future__ import annotations
 
-import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nssa_gis import __version__
+from nssa_gis.boxes.columns import GridDetections, SceneDetections, TileDetections
 from nssa_gis.detect.options import DetectOptions
+from nssa_gis.detect.working_grid import tile_grid, working_grid
 from nssa_gis.errors import NssaError, UsageError
-from nssa_gis.events import Reporter
-from nssa_gis.files import masked
 from nssa_gis.geo.aoi import Area
 from nssa_gis.geo.grid import TileGrid
+from nssa_gis.raster.coverage import empty_tiles
 from nssa_gis.raster.radiometry import Scaling, choose_bands, scaling_for
-from nssa_gis.raster.reader import model_grid_size
-from nssa_gis.vector.areas import read_area, split_area
+from nssa_gis.vector.areas import read_area
 
 if TYPE_CHECKING:
+    from nssa_gis.raster.reader import TileBatch
     from nssa_gis.raster.scene import Scene
-    from nssa_gis.runtime.package import ModelPackage
+    from nssa_gis.runtime.package import ModelInfo
 
-
-#: Boxes down to this share of the threshold enter the seam merge. Which view of an object counts is decided there;
-#: were each tile's own score to decide, an object near the threshold that lies in several tiles would have several
-#: chances, and smaller tiles would find more.
+#: Boxes down to this share of the confidence threshold enter the seam merge. The merge decides which view of an object
+#: counts. If each tile applied the threshold itself, an object near it that lies in several tiles would get several
+#: chances, and smaller tiles would find more objects.
 CANDIDATE_SHARE = 0.7
-
-#: A scene enlarged more than this holds nothing that the model could know; it is done only on demand.
-_MOST_ENLARGED = 4
-
-#: Bounds of the working grid: pixels per scene pixel along a side, and pixels a side.
-_LARGEST_FACTOR = 64
-_LARGEST_SIDE = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -51,7 +43,9 @@ class Plan:
     gsd : float or None
         Metres per pixel of the working grid; None where the scene has no CRS.
     ids : ndarray of int64, shape (M,)
-        The tiles to look at, ascending.
+        The tiles to process, ascending. Tiles outside the area and tiles known to be empty are left out.
+    empty : int
+        How many tiles inside the area were left out as empty.
     area : Area or None
         Where objects are wanted; None means everywhere.
     bands : tuple of int
@@ -59,192 +53,152 @@ class Plan:
     scaling : Scaling
         From pixel values to bytes, the same for the whole scene.
     threshold : float
-        Least score.
+        Confidence threshold: lowest score of an object in the layer.
     labels : ndarray of int16, or None
         Classes kept; None means all.
+    warnings : tuple of str
+        What the user should know before trusting the result, each text once.
     """
 
     grid: TileGrid
     scale: NDArray[np.float64]
     gsd: float | None
     ids: NDArray[np.int64]
+    empty: int
     area: Area | None
     bands: tuple[int, ...]
     scaling: Scaling
     threshold: float
     labels: NDArray[np.int16] | None
+    warnings: tuple[str, ...]
 
     @property
     def candidate_threshold(self) -> float:
-        """Least score of a box that enters the seam merge."""
+        """Lowest score of a box that enters the seam merge."""
         return CANDIDATE_SHARE * self.threshold
 
+    def to_grid(self, found: TileDetections, batch: TileBatch) -> GridDetections:
+        """Place the detections of a batch on the working grid.
 
-def make_plan(scene: Scene, package: ModelPackage, options: DetectOptions, report: Reporter) -> Plan:
-    """Decide how to look at a scene.
+        Boxes whose centre is an invalid pixel are dropped. Boxes are clipped to the scene: what hangs over its edge is
+        padding. The tile id and the cut sides are set here.
+
+        Parameters
+        ----------
+        found : TileDetections
+            N boxes in tile pixels; ``item`` is the index in the batch.
+        batch : TileBatch
+            The tiles.
+        """
+        if batch.valid is not None and len(found):
+            centres = np.floor((found.boxes[:, :2] + found.boxes[:, 2:]) / 2).astype(np.int64)
+            x, y = np.clip(centres, 0, self.grid.tile - 1).T
+            found = found.take(batch.valid[found.item, y, x])
+        ids = batch.ids[found.item]
+        boxes = found.boxes + np.tile(self.grid.windows(ids)[:, :2], 2)
+        boxes = np.clip(boxes, 0.0, np.array([self.grid.width, self.grid.height] * 2, np.float64))
+        placed = GridDetections(boxes, found.scores, found.labels, ids, self.grid.cut_sides(boxes, ids))
+        return placed.take(np.asarray((boxes[:, 2:] > boxes[:, :2]).all(axis=1)))
+
+    def to_scene(self, merged: GridDetections) -> SceneDetections:
+        """Turn merged detections into objects of the scene.
+
+        Only the wanted scores, classes and places are kept; an object lies where its centre lies.
+
+        Parameters
+        ----------
+        merged : GridDetections
+            From the seam merge, boxes in pixels of the working grid.
+        """
+        objects = SceneDetections(merged.boxes / np.tile(self.scale, 2), merged.scores, merged.labels)
+        objects = objects.take(np.asarray(objects.scores >= np.float32(self.threshold)))
+        if self.labels is not None:
+            objects = objects.take(np.isin(objects.labels, self.labels))
+        if self.area is not None:
+            objects = objects.take(self.area.contains((objects.boxes[:, :2] + objects.boxes[:, 2:]) / 2))
+        return objects
+
+    def summary(self) -> dict[str, Any]:
+        """Size of the work, as JSON values."""
+        return {
+            "width": self.grid.width,
+            "height": self.grid.height,
+            "gsd": self.gsd,
+            "scale": [float(s) for s in self.scale],
+            "tile": self.grid.tile,
+            "overlap": self.grid.effective_overlap,
+            "tiles": len(self.ids),
+        }
+
+
+def make_plan(scene: Scene, info: ModelInfo, options: DetectOptions, *, native_gsd: float | None = None) -> Plan:
+    """Decide how a scene is processed. Headers, masks and statistics are read; nothing is written.
 
     Parameters
     ----------
     scene : Scene
         Open.
-    package : ModelPackage
-        The model.
+    info : ModelInfo
+        Of the model.
     options : DetectOptions
         What the user asked for.
-    report : Reporter
-        Told of everything a user should know before trusting the result.
+    native_gsd : float, optional
+        Metres per pixel of the scene, for images whose file does not tell it. It takes the place of the scene's own.
 
     Raises
     ------
     UsageError
         Options that do not fit the scene or the model.
     NssaError
-        The scene lacks bands, or the area of interest misses it.
+        The scene lacks bands, is far too coarse, or the area of interest misses it.
     """
-    labels = _labels(package, options)
-    bands, warnings = choose_bands(scene, options.bands, len(package.info.bands))
-    for warning in warnings:
-        report.warn(warning)
-    width, height, gsd = _working_grid(scene, package, options, report)
-    grid = _tile_grid(width, height, package, options)
+    warnings: list[str] = []
+    labels = _labels(info, options)
+    bands, told = choose_bands(scene, options.bands, len(info.bands))
+    warnings += told
+    width, height, gsd = working_grid(scene, info, options, native_gsd, warnings.append)
+    grid = tile_grid(width, height, info, options)
     scale = np.array([width / scene.frame.width, height / scene.frame.height])
-    area = _area(scene, options, report)
+    area = _area(scene, options, warnings.append)
     ids = np.arange(len(grid), dtype=np.int64)
     if area is not None:
         ids = ids[area.touches(grid.windows(ids) / np.tile(scale, 2))]
-    threshold = package.info.score_threshold if options.confidence is None else options.confidence
-    return Plan(grid, scale, gsd, ids, area, bands, scaling_for(scene, bands), threshold, labels)
+    scaling = scaling_for(scene, bands, info.value_range)
+    empty = empty_tiles(scene, grid, scaling.reads)[ids]
+    threshold = info.score_threshold if options.confidence is None else options.confidence
+    return Plan(
+        grid=grid,
+        scale=scale,
+        gsd=gsd,
+        ids=ids[~empty],
+        empty=int(empty.sum()),
+        area=area,
+        bands=bands,
+        scaling=scaling,
+        threshold=threshold,
+        labels=labels,
+        warnings=tuple(dict.fromkeys(warnings)),
+    )
 
 
-def fingerprint(scene: Scene, package: ModelPackage, options: DetectOptions) -> dict[str, Any]:
-    """Name everything that the records of a run depend on, as JSON values.
-
-    Two runs with equal fingerprints write the same records; a journal is continued only under the same one.
-    """
-    return {
-        "scene": _identity(str(scene.path)),
-        "model": {"name": package.info.name, "sha256": package.digest},
-        "options": options.fingerprint(),
-        "aoi file": None if options.aoi is None else _area_identity(options.aoi),
-        "nssa-gis version": __version__,
-    }
-
-
-def _identity(path: str) -> dict[str, Any]:
-    """Path, size and time of change; only the path for what is not a local file (URLs, /vsi paths).
-
-    A password in it is no part of the identity: a run goes on under a new one.
-    """
-    if not os.path.exists(path):
-        return {"path": masked(path)}
-    stat = os.stat(path)
-    return {"path": os.path.realpath(path), "bytes": stat.st_size, "changed": stat.st_mtime_ns}
-
-
-def _area_identity(source: str) -> dict[str, Any]:
-    path, layer = split_area(source)
-    return {**_identity(path), "layer": layer}
-
-
-def _labels(package: ModelPackage, options: DetectOptions) -> NDArray[np.int16] | None:
+def _labels(info: ModelInfo, options: DetectOptions) -> NDArray[np.int16] | None:
     if options.classes is None:
         return None
-    known = {name.casefold(): number for number, name in enumerate(package.info.classes)}
+    known = {name.casefold(): number for number, name in enumerate(info.classes)}
     unknown = [name for name in options.classes if name.casefold() not in known]
     if unknown:
         raise UsageError(
-            f"--classes {','.join(unknown)}: not a class of the model {package.info.name}; "
-            f"it knows {', '.join(package.info.classes)}"
+            f"--classes {','.join(unknown)}: not a class of the model {info.name}; it knows {', '.join(info.classes)}"
         )
     return np.unique(np.array([known[name.casefold()] for name in options.classes], np.int16))
 
 
-def _working_grid(
-    scene: Scene, package: ModelPackage, options: DetectOptions, report: Reporter
-) -> tuple[int, int, float | None]:
-    """Return width, height and GSD of the working grid."""
-    frame, info = scene.frame, package.info
-    native = frame.gsd
-    if native is None and options.gsd is not None:
-        raise UsageError(
-            f"--gsd: the scene has no CRS, so its ground size is unknown: {scene.path}; "
-            f"use --scale, the scene's GSD divided by the model's ({info.gsd:g} m)"
-        )
-    if native is None or options.scale is not None:
-        factor = options.scale or 1.0
-        _check_factor(scene, np.array([factor, factor]), f"--scale {factor:g}")
-        width, height = (max(1, round(side * factor)) for side in (frame.width, frame.height))
-        gsd = None if native is None else float(np.mean(native)) / factor
-    else:
-        gsd = options.gsd or info.gsd
-        with np.errstate(over="ignore"):
-            enlarged = np.array(native) / gsd
-        if options.gsd is None and enlarged.mean() > _MOST_ENLARGED * 1.01:
-            raise NssaError(_too_coarse(scene, package))
-        _check_factor(scene, enlarged, f"--gsd {gsd:g}")
-        width, height = model_grid_size(frame, gsd)
-    if native is None:
-        written = "in its own units" if frame.transform is not None or frame.gcps else "as pixels"
-        report.warn(
-            f"the scene has no CRS: {scene.path}; coordinates are written {written} and it is looked at "
-            + (f"at --scale {options.scale:g}" if options.scale else "at its own pixel size (--scale changes it)")
-            + f"; the model expects {info.gsd:g} m per pixel"
-        )
-    else:
-        _check_gsd(float(np.mean(native)), gsd, package, report)
-    return width, height, gsd
-
-
-def _too_coarse(scene: Scene, package: ModelPackage) -> str:
-    low, high = package.info.gsd_range
-    return (
-        f"{scene.path}: its pixels are {float(np.mean(scene.frame.gsd or 0)):.3g} m on the ground, too coarse for the "
-        f"model {package.info.name}, made for {low:g} to {high:g} m; use a finer scene or a model for such scenes, "
-        "or say with --gsd or --scale what to look at all the same"
-    )
-
-
-def _check_factor(scene: Scene, factor: NDArray[np.float64], option: str) -> None:
-    """Refuse a working grid that is absurdly large, or less than a pixel."""
-    sides = factor * [scene.frame.width, scene.frame.height]
-    if factor.max() > _LARGEST_FACTOR * 1.01 or sides.max() > _LARGEST_SIDE:
-        raise UsageError(
-            f"{option}: makes the scene {factor.max():.4g} times as large, {sides[0]:.4g} x {sides[1]:.4g} px; "
-            f"at most {_LARGEST_FACTOR} times and {_LARGEST_SIDE} px a side: {scene.path}"
-        )
-    if sides.max() < 1:
-        raise UsageError(f"{option}: leaves less than one pixel of the scene: {scene.path}")
-
-
-def _check_gsd(native: float, working: float | None, package: ModelPackage, report: Reporter) -> None:
-    """Warn of a scene too coarse for the model, or of a working GSD it was not made for."""
-    low, high = package.info.gsd_range
-    span = f"the model {package.info.name} is made for {low:g} to {high:g} m"
-    if native > high * 1.001:
-        report.warn(f"the scene's pixels are {native:.3g} m on the ground, but {span}; objects will be missed")
-    elif working is not None and not low * 0.999 <= working <= high * 1.001:
-        report.warn(f"looking at the scene at {working:.3g} m per pixel, but {span}; objects may be missed")
-
-
-def _tile_grid(width: int, height: int, package: ModelPackage, options: DetectOptions) -> TileGrid:
-    tile = options.tile or package.info.tile
-    overlap = package.info.overlap if options.overlap is None else options.overlap
-    stride = package.stride
-    if tile % stride:
-        lower = max(stride, tile // stride * stride)
-        raise UsageError(f"--tile {tile}: must be a multiple of {stride} for this model, such as {lower}")
-    if tile - overlap < stride:
-        whose = f"--overlap {overlap}" if options.overlap is not None else f"the model's overlap of {overlap} px"
-        raise UsageError(f"{whose}: must be at most {tile - stride} for tiles of {tile} px; give a smaller --overlap")
-    return TileGrid(width, height, tile, overlap, stride)
-
-
-def _area(scene: Scene, options: DetectOptions, report: Reporter) -> Area | None:
+def _area(scene: Scene, options: DetectOptions, warn: Callable[[str], None]) -> Area | None:
     from pyproj import CRS
     from pyproj.exceptions import CRSError
 
     if options.aoi is not None:
-        geometries, crs = read_area(options.aoi, report.warn)
+        geometries, crs = read_area(options.aoi, warn)
         try:
             return Area.from_geometries(geometries, crs, scene.frame)
         except NssaError as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,20 +11,15 @@ from types import TracebackType
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from rasterio.env import get_gdal_config, set_gdal_config
 
-from nssa_gis.geo.frame import Frame
 from nssa_gis.geo.grid import TileGrid
 from nssa_gis.raster.cells import CellSource
-from nssa_gis.raster.coverage import empty_tiles
 from nssa_gis.raster.radiometry import Scaling
 from nssa_gis.raster.resample import resample, taps
 from nssa_gis.raster.scene import Scene, open_scene
 
 #: Decoded cells kept: two rows of 512-pixel cells of an RGB scene 80 000 pixels wide.
 _CELL_BYTES = 256 << 20
-#: GDAL's own cache while a reader is open; by default it is a share of the machine's memory.
-_GDAL_CACHE_BYTES = 64 << 20
 #: Source pixels resampled at once.
 _CHUNK = 1 << 22
 
@@ -49,33 +43,6 @@ class TileBatch:
     ids: NDArray[np.int64]
     pixels: NDArray[np.uint8]
     valid: NDArray[np.bool_] | None
-
-
-#: Relative difference of pixel sizes that is not worth resampling.
-_SAME_SIZE = 0.01
-
-
-def model_grid_size(frame: Frame, gsd: float | None) -> tuple[int, int]:
-    """Size of the scene in square ground pixels of ``gsd`` metres.
-
-    Parameters
-    ----------
-    frame : Frame
-    gsd : float or None
-        Metres; None keeps the scene's own pixels.
-
-    Returns
-    -------
-    width, height : int
-        The scene's own size where it has no ground pixel size, or one within 1 % of ``gsd`` (a projection's scale
-        factor alone makes 0.2501 m of 0.25 m): resampling would cost time and sharpness for nothing.
-    """
-    if gsd is None or frame.gsd is None:
-        return frame.width, frame.height
-    factors = [side / gsd for side in frame.gsd]
-    if all(abs(factor - 1) <= _SAME_SIZE for factor in factors):
-        return frame.width, frame.height
-    return max(1, round(frame.width * factors[0])), max(1, round(frame.height * factors[1]))
 
 
 class TileReader:
@@ -104,9 +71,7 @@ class TileReader:
     Attributes
     ----------
     ids : ndarray of int64
-        Tiles that will be read; those known to be empty are already left out.
-    skipped : int
-        Tiles without a valid pixel met so far.
+        Tiles that will be read.
     """
 
     def __init__(
@@ -130,10 +95,7 @@ class TileReader:
         assert self._scene is not None
         self._grid, self._scaling, self._batch_size = grid, scaling, batch_size
         try:
-            asked = np.arange(len(grid)) if ids is None else np.unique(np.asarray(ids, np.int64))
-            empty = empty_tiles(self._scene, grid, scaling.reads)[asked]
-            self.ids: NDArray[np.int64] = asked[~empty]
-            self.skipped = int(empty.sum())
+            self.ids = np.arange(len(grid)) if ids is None else np.unique(np.asarray(ids, np.int64))
             overview = _overview(self._scene, grid)
             self._source = CellSource(self._scene, scaling, overview, _CELL_BYTES, workers)
         except BaseException:
@@ -143,14 +105,12 @@ class TileReader:
         self._ahead = (prefetch + 1) * batch_size
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="nssa-gis-read")
         self._closed = False
-        _GDAL_CACHE.shrink()
 
     def __iter__(self) -> Iterator[TileBatch]:
         kept: list[tuple[int, Tile]] = []
         try:
             for tile_id, tile in self._in_order():
                 if tile is None:
-                    self.skipped += 1
                     continue
                 kept.append((tile_id, tile))
                 if len(kept) == self._batch_size:
@@ -216,7 +176,6 @@ class TileReader:
         self._source.close()
         if self._owned is not None:
             self._owned.close()
-        _GDAL_CACHE.restore()
 
     def __enter__(self) -> TileReader:
         return self
@@ -240,29 +199,3 @@ def _overview(scene: Scene, grid: TileGrid) -> int | None:
     shrink = min(scene.frame.width / grid.width, scene.frame.height / grid.height)
     fits = [i for i, factor in enumerate(scene.overview_factors) if factor * 2 <= shrink]
     return fits[-1] if fits else None
-
-
-class _GdalCache:
-    """GDAL's block cache, bounded while any reader is open unless the user set it."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._readers = 0
-        self._before = 0
-
-    def shrink(self) -> None:
-        with self._lock:
-            self._readers += 1
-            if self._readers == 1 and "GDAL_CACHEMAX" not in os.environ:
-                self._before = int(get_gdal_config("GDAL_CACHEMAX"))
-                set_gdal_config("GDAL_CACHEMAX", _GDAL_CACHE_BYTES)
-
-    def restore(self) -> None:
-        with self._lock:
-            self._readers -= 1
-            if self._readers == 0 and self._before:
-                set_gdal_config("GDAL_CACHEMAX", self._before)
-                self._before = 0
-
-
-_GDAL_CACHE = _GdalCache()

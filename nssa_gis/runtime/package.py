@@ -145,6 +145,11 @@ class ModelInfo(BaseModel):
             raise ValueError(f"should be one pair, or one for each of the {len(info.data['bands'])} bands")
         return ranges
 
+    @property
+    def stride(self) -> int:
+        """Tile origins are multiples of this many pixels, so that the network sees every object in one phase."""
+        return PAD_MULTIPLE
+
 
 @dataclass(frozen=True)
 class ModelPackage:
@@ -170,11 +175,6 @@ class ModelPackage:
                 if hasattr(hashlib, "file_digest")
                 else (hashlib.sha256(handle.read()).hexdigest())
             )
-
-    @property
-    def stride(self) -> int:
-        """Step of the tile origins in pixels: the network then sees an object in the same phase in every tile."""
-        return PAD_MULTIPLE
 
     def load_weights(self) -> dict[str, Tensor]:
         """Read the tensors (CPU).

@@ -118,9 +118,9 @@ class AugmentedBackend:
         self.inner, self.kind, self.views = inner, kind, VIEWS[kind]
 
     @property
-    def device(self) -> object:
-        """Where the network runs."""
-        return getattr(self.inner, "device", None)
+    def batch_size(self) -> int:
+        """Tiles per call, as for the other backend."""
+        return self.inner.batch_size
 
     @property
     def description(self) -> str:

@@ -11,15 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from nssa_gis.detect.detector import Detector
 from nssa_gis.detect.journal import journal_path
 from nssa_gis.detect.options import DetectOptions
-from nssa_gis.detect.run import check_ready, detect_scene
+from nssa_gis.detect.run import detect_scene
 from nssa_gis.errors import NssaError
 from nssa_gis.events import Event, Progress, silent
 from nssa_gis.files import check_name, masked
 from nssa_gis.raster.scene import open_scene
-from nssa_gis.runtime.backends.protocol import Backend, create_backend
-from nssa_gis.runtime.package import ModelPackage, load_package
 from nssa_gis.vector.writers import DRIVERS, driver_of
 
 #: What counts as a scene in a folder; a file named by itself may be called anything.
@@ -135,18 +134,19 @@ def output_names(scenes: Sequence[str], folder: Path, extension: str) -> list[Pa
 
 
 def run_batch(
+    detector: Detector,
     inputs: Sequence[str | os.PathLike[str]],
     folder: str | os.PathLike[str],
     options: DetectOptions | None = None,
     *,
     progress: Progress | None = None,
-    package: ModelPackage | None = None,
-    backend: Backend | None = None,
 ) -> BatchResult:
     """Run over many scenes with one model.
 
     Parameters
     ----------
+    detector : Detector
+        The model, ready to run.
     inputs : sequence of str or path
         See :func:`find_scenes`.
     folder : str or path
@@ -156,8 +156,6 @@ def run_batch(
         are there are left alone and interrupted scenes go on.
     progress : callable, optional
         Receives the events of all scenes, each with ``scene``, ``number`` and ``scenes``.
-    package, backend : optional
-        As in :func:`nssa_gis.detect.run.detect_scene`.
 
     Returns
     -------
@@ -170,24 +168,19 @@ def run_batch(
     """
     check_name(folder, "the output folder")
     options = options or DetectOptions()
-    check_ready(options, package, backend)
     scenes = find_scenes(inputs)
     outputs = output_names(scenes, Path(folder), _extension(options.of))
-    package = package or (load_package() if options.model is None else load_package(options.model))
     try:
         os.makedirs(folder, exist_ok=True)
     except OSError as error:
         raise NssaError(f"cannot make the output folder: {folder} ({error.strerror})") from error
-    backend = backend or create_backend(package, options.device, options.backend, options.threads)
-    settled = {"model": None, "device": "auto", "backend": "auto", "threads": None}
-    options = options.model_copy(update=settled)  # they are in the package and the backend
     outcomes = []
     for number, (scene, output) in enumerate(zip(scenes, outputs, strict=True), 1):
 
         def tagged(event: Event, scene: str = scene, number: int = number) -> None:
             (progress or silent)({**event, "scene": scene, "number": number, "scenes": len(scenes)})
 
-        outcomes.append(_run_one(scene, output, options, tagged, package, backend))
+        outcomes.append(_run_one(detector, scene, output, options, tagged))
     return BatchResult(tuple(outcomes))
 
 
@@ -198,14 +191,7 @@ def _extension(driver: str | None) -> str:
     return next(extension for extension, name in DRIVERS.items() if name == chosen)
 
 
-def _run_one(
-    scene: str,
-    output: Path,
-    options: DetectOptions,
-    progress: Progress,
-    package: ModelPackage,
-    backend: Backend,
-) -> Outcome:
+def _run_one(detector: Detector, scene: str, output: Path, options: DetectOptions, progress: Progress) -> Outcome:
     started = time.monotonic()
     if options.resume and output.exists() and not journal_path(output).exists():
         return Outcome(scene, output, "present", None, 0.0)
@@ -213,7 +199,7 @@ def _run_one(
     fresh = options.resume and not journal_path(output).exists()
     settings = options.model_copy(update={"resume": False}) if fresh else options
     try:
-        result = detect_scene(scene, output, settings, progress=progress, package=package, backend=backend)
+        result = detect_scene(detector, scene, output, settings, progress=progress)
     except Exception as error:  # whatever is wrong with one scene, the others are still wanted
         message = str(error) if isinstance(error, NssaError) else f"{type(error).__name__}: {error}"
         progress({"event": "error", "message": message, "exit_code": getattr(error, "exit_code", 1)})

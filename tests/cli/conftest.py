@@ -1,11 +1,7 @@
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-
-# planted.py lies one folder up.
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 
 @pytest.fixture

@@ -14,10 +14,9 @@ import pytest
 import rasterio
 from nssa_gis_cli import console
 from nssa_gis_cli.main import COMMANDS, main
-from planted import PlantedBackend, make_package, make_scene
 
-from nssa_gis.detect import run as pipeline
-from nssa_gis.scenes import batch as batch_room
+from nssa_gis.detect import detector
+from nssa_gis.testing import PlantedDetector, make_package, make_scene
 
 try:
     import pty
@@ -28,12 +27,12 @@ except ImportError:  # Windows
 @pytest.fixture
 def planted(tmp_path, monkeypatch):
     """The planted detector in place of the built-in one; a model named by --model is still loaded."""
-    real = pipeline.load_package
+    real = detector.make_detector
     (tmp_path / "model").mkdir()
     package = make_package(tmp_path / "model")
-    for room in (pipeline, batch_room):
-        monkeypatch.setattr(room, "load_package", lambda *name: real(*name) if name else package)
-        monkeypatch.setattr(room, "create_backend", lambda *_: PlantedBackend())
+    monkeypatch.setattr(
+        detector, "make_detector", lambda options: real(options) if options.model else PlantedDetector(package)
+    )
 
 
 @pytest.fixture
@@ -281,7 +280,7 @@ def test_unknown_command_and_no_command(capsys):
 
 
 def test_unexpected_errors_are_one_line_unless_debugging(folder, capsys, monkeypatch):
-    monkeypatch.setattr(pipeline, "make_plan", lambda *_: 1 / 0)
+    monkeypatch.setattr("nssa_gis.detect.run.make_plan", lambda *_: 1 / 0)
     arguments = ["detect", folder / "town.tif", "-o", folder / "a.gpkg"]
     assert "unexpected ZeroDivisionError" in fails(capsys, arguments)
     with pytest.raises(ZeroDivisionError):

@@ -28,7 +28,7 @@ def test_an_exported_model_finds_the_same_boxes(cli, tmp_path, monkeypatch):
     x, y, w, h, score = out[0]
     rows = np.clip(np.stack([x - w / 2, y - h / 2, x + w / 2, y + h / 2], 1), 0, 128)
     monkeypatch.setattr(torch_backend, "cpu_has_bf16", lambda: False)
-    backend = torch_backend.TorchBackend(load_package(), "cpu")
+    backend = torch_backend.TorchBackend.of_package(load_package(), "cpu")
     assert backend.precision == "fp32"
     found = backend.predict(tile, 0.5)
     assert len(found) >= 5

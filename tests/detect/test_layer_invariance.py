@@ -1,19 +1,11 @@
 """The layer depends on scene and model only: not on tiles, overlap, batches, threads or where the grid begins."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
-from planted import PlantedBackend, make_package, make_scene
 
 from nssa_gis.detect.options import parse_options
 from nssa_gis.detect.run import detect_scene
-
-sys.path.append(str(Path(__file__).parents[1]))  # benchmarks/ is no installed package
-
-from benchmarks.engine import layer_boxes, layer_records, same_boxes
-from benchmarks.invariance import pad
+from nssa_gis.testing import PlantedDetector, layer_boxes, layer_records, make_scene, pad, same_boxes
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +17,7 @@ def scene(tmp_path_factory):
 def run(scene, folder, **options):
     output = folder / "layer.gpkg"
     asked = parse_options({"scale": 1, "overwrite": True, **options})
-    detect_scene(scene, output, asked, package=make_package(folder), backend=PlantedBackend())
+    detect_scene(PlantedDetector(), scene, output, asked)
     return output
 
 

@@ -9,13 +9,12 @@ from pathlib import Path
 import pyogrio
 import pytest
 import rasterio
-from planted import PlantedBackend, make_package, make_scene
 
 from nssa_gis.detect.options import parse_options
 from nssa_gis.detect.run import detect_scene
 from nssa_gis.errors import NssaError
+from nssa_gis.testing import DRIVER, PlantedBackend, PlantedDetector, make_package, make_scene
 
-DRIVER = Path(__file__).with_name("driver.py")
 TILING = {"tile": 128, "overlap": 64}
 
 
@@ -29,7 +28,7 @@ def left(folder):
 
 
 def start(folder, *arguments, delay=0.02):
-    command = [sys.executable, str(DRIVER), str(folder), str(delay), "detect", str(folder / "town.tif")]
+    command = [sys.executable, *DRIVER, str(folder), str(delay), "detect", str(folder / "town.tif")]
     command += ["-o", str(folder / "out.gpkg"), "--tile", "128", "--overlap", "64", "--progress", "json", *arguments]
     return subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
@@ -53,9 +52,7 @@ def reference(tmp_path_factory):
     folder = tmp_path_factory.mktemp("reference")
     make_scene(folder / "town.tif")
     package = make_package(folder)
-    detect_scene(
-        folder / "town.tif", folder / "out.gpkg", parse_options(TILING), package=package, backend=PlantedBackend()
-    )
+    detect_scene(PlantedDetector(package), folder / "town.tif", folder / "out.gpkg", parse_options(TILING))
     return folder
 
 
@@ -86,13 +83,8 @@ class StoppingBackend(PlantedBackend):
 
 
 def here(folder, backend, **options):
-    return detect_scene(
-        folder / "town.tif",
-        folder / "out.gpkg",
-        parse_options({**TILING, **options}),
-        package=make_package(folder),
-        backend=backend,
-    )
+    detector = PlantedDetector(make_package(folder), backend)
+    return detect_scene(detector, folder / "town.tif", folder / "out.gpkg", parse_options({**TILING, **options}))
 
 
 @pytest.mark.parametrize("after", [1, 40, 77, 120, 147])

@@ -8,23 +8,18 @@ import pytest
 import rasterio
 import shapely
 from affine import Affine
-from planted import GSD, PlantedBackend, make_package, make_scene
 
-from nssa_gis.detect.detector import Detector
+import nssa_gis
 from nssa_gis.detect.options import parse_options
 from nssa_gis.detect.run import detect_scene
 from nssa_gis.errors import NssaError, UsageError
+from nssa_gis.testing import GSD, PlantedBackend, PlantedDetector, make_package, make_scene
 
 
-def run(scene, output, package, events=None, backend=None, **options):
-    return detect_scene(
-        scene,
-        output,
-        parse_options(options),
-        package=package,
-        backend=backend or PlantedBackend(),
-        progress=None if events is None else events.append,
-    )
+def run(scene, output, package, events=None, backend=None, tta="none", **options):
+    detector = PlantedDetector(package, backend, tta)
+    progress = None if events is None else events.append
+    return detect_scene(detector, scene, output, parse_options(options), progress=progress)
 
 
 @pytest.fixture
@@ -124,7 +119,7 @@ def test_scene_is_resampled_to_the_model(tmp_path, package):
     np.testing.assert_allclose(boxes_of(result.output), ordered(np.array(fine)), atol=2.1)
     result = run(tmp_path / "fine.tif", tmp_path / "own.gpkg", package, scale=1)
     assert result.gsd == pytest.approx(GSD / 4, rel=1e-3)
-    assert any("looking at the scene at" in w for w in result.warnings)
+    assert any("processing the scene at" in w for w in result.warnings)
 
 
 def test_gsd_option_sets_the_working_grid(tmp_path, scene, package):
@@ -244,11 +239,6 @@ def test_output_driver_crs_and_geometry(tmp_path, scene, package):
     assert not [p for p in tmp_path.iterdir() if p.name.startswith(("a.", ".a."))]
 
 
-def test_merge_none_keeps_duplicates(tmp_path, scene, package):
-    result = run(scene[0], tmp_path / "raw.gpkg", package, merge="none")
-    assert result.objects > len(scene[1])
-
-
 def test_no_input_is_written_over(tmp_path, scene, package):
     area = gpd.GeoDataFrame(geometry=[shapely.box(500000, 5299900, 500100, 5300000)], crs=32633)
     area.to_file(tmp_path / "aoi.gpkg", layer="zone")
@@ -282,12 +272,20 @@ def test_area_errors_name_the_file(tmp_path, scene, package):
         run(scene[0], tmp_path / "out.gpkg", package, aoi=str(tmp_path / "far.gpkg"))
 
 
-def test_options_settled_before_are_refused(tmp_path, scene, package):
+def test_what_belongs_to_the_detector_is_no_option_of_a_run(tmp_path, scene, package):
     for options in ({"model": "other"}, {"device": "cpu"}, {"threads": 2}):
-        with pytest.raises(UsageError, match=f"{next(iter(options))}: settled"):
+        with pytest.raises(UsageError, match=f"no such option: {next(iter(options))}"):
             run(scene[0], tmp_path / "out.gpkg", package, **options)
-        with pytest.raises(UsageError, match="Detector"):
-            Detector(package).detect(scene[0], tmp_path / "out.gpkg", **options)
+
+
+def test_the_public_function_takes_a_detector_or_its_options(tmp_path, scene, package):
+    detector = PlantedDetector(package)
+    result = nssa_gis.detect(scene[0], tmp_path / "a.gpkg", detector=detector, classes="boat")
+    assert set(result.classes) == {"boat"}
+    with pytest.raises(UsageError, match="no such option: model"):
+        nssa_gis.detect(scene[0], tmp_path / "b.gpkg", detector=detector, model="other")
+    with pytest.raises(NssaError, match="no model 'other'"):
+        nssa_gis.detect(scene[0], tmp_path / "b.gpkg", model="other")
 
 
 def test_metadata_names_the_scene_the_model_and_what_was_chosen(tmp_path, scene, package, monkeypatch):
@@ -297,7 +295,7 @@ def test_metadata_names_the_scene_the_model_and_what_was_chosen(tmp_path, scene,
     assert str(tmp_path / "town.tif") in text
     assert package.digest in text
     assert "tile=128" in text
-    assert "merge=" not in text
+    assert "overlap=" not in text
 
 
 def test_metadata_hold_no_password(tmp_path, scene, package):

@@ -5,7 +5,6 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
-from planted import PlantedBackend, make_package
 
 from nssa_gis.boxes.columns import SceneDetections
 from nssa_gis.errors import NssaError, UsageError
@@ -22,6 +21,7 @@ from nssa_gis.labels.registry import read_table
 from nssa_gis.labels.table import Entry, Table
 from nssa_gis.labels.truth import ImageTruth
 from nssa_gis.model.config import PAD_MULTIPLE
+from nssa_gis.testing import PlantedBackend, make_package
 
 #: Off the even places, so that a box scaled about anything but the corner would show.
 BOXES = np.array([[10, 20, 40, 32], [61, 15, 73, 47]])

@@ -109,7 +109,7 @@ def test_cuda_path_takes_pinned_batches_under_autocast(package, tiles, monkeypat
     expected = backend.predict(tiles, 0.2)
     calls = []
     backend.device = torch.device("cuda")
-    backend.dtype = torch.float32
+    backend.dtype, backend._autocast_type = torch.float32, torch.bfloat16
     backend.model.float()
     to = torch.Tensor.to
 
@@ -121,7 +121,6 @@ def test_cuda_path_takes_pinned_batches_under_autocast(package, tiles, monkeypat
 
     monkeypatch.setattr(torch.Tensor, "pin_memory", lambda t: calls.append(("pin", len(t))) or t)
     monkeypatch.setattr(torch.Tensor, "to", fake_to)
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
     autocast = torch.autocast
     monkeypatch.setattr(
         torch, "autocast", lambda device, dtype: calls.append((device, dtype)) or autocast("cpu", dtype)

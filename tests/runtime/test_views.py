@@ -8,7 +8,7 @@ from nssa_gis.runtime.views import VIEWS, AugmentedBackend, with_views
 class Bright:
     """Finds the one bright rectangle of each tile; sure if its upper left corner is red."""
 
-    description, device = "bright", "somewhere"
+    description, batch_size = "bright", 7
 
     def __init__(self):
         self.seen = []
@@ -64,7 +64,7 @@ def test_none_is_the_backend_itself():
     assert with_views(inner, "none") is inner
     wrapped = with_views(inner, "rot")
     assert wrapped.description == "bright, 4 views (rot)"
-    assert wrapped.device == "somewhere"
+    assert wrapped.batch_size == 7
 
 
 def test_the_mean_does_not_depend_on_what_is_asked(tiles):

@@ -1,21 +1,15 @@
 import pyogrio
 import pytest
-from planted import PlantedBackend, make_package, make_scene
 
 from nssa_gis.detect.options import parse_options
 from nssa_gis.errors import NssaError, UsageError
 from nssa_gis.scenes.batch import NothingReadable, find_scenes, output_names, run_batch
+from nssa_gis.testing import PlantedDetector, make_scene
 
 
 def batch(tmp_path, inputs, events=None, **options):
-    return run_batch(
-        inputs,
-        tmp_path / "out",
-        parse_options(options),
-        package=make_package(tmp_path),
-        backend=PlantedBackend(),
-        progress=None if events is None else events.append,
-    )
+    progress = None if events is None else events.append
+    return run_batch(PlantedDetector(), inputs, tmp_path / "out", parse_options(options), progress=progress)
 
 
 @pytest.fixture

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
-from planted import rectangles
 
 from nssa_gis.boxes.columns import TileDetections
 from nssa_gis.boxes.iou import overlapping_pairs
 from nssa_gis.labels.images import LabelledImage
+from nssa_gis.testing import rectangles
 from nssa_gis.train import rotated_views
 from nssa_gis.train.rotated_views import detect_turned
 

@@ -1,4 +1,4 @@
-"""Choosing a backend."""
+"""What every backend offers, and the choice among them."""
 
 from __future__ import annotations
 
@@ -17,11 +17,29 @@ class Backend(Protocol):
 
     @property
     def description(self) -> str:
-        """Device and precision in words."""
+        """Library, device and precision in words."""
+        ...
+
+    @property
+    def batch_size(self) -> int:
+        """Tiles per call that suit the device."""
         ...
 
     def predict(self, batch: NDArray[np.uint8], score_threshold: float) -> TileDetections:
-        """Detect in tiles ``(B, C, T, T)``; ``tile`` is the index in the batch, boxes are in tile pixels."""
+        """Detect in tiles.
+
+        Parameters
+        ----------
+        batch : ndarray of uint8, shape (B, C, T, T)
+            Tiles.
+        score_threshold : float
+            Boxes below this score are dropped.
+
+        Returns
+        -------
+        TileDetections
+            ``item`` is the index in the batch; boxes are in tile pixels.
+        """
         ...
 
 
@@ -39,7 +57,7 @@ def create_backend(
     backend : str
         ``auto`` or ``torch``.
     threads : int, optional
-        CPU threads.
+        CPU threads of the network.
 
     Raises
     ------
@@ -52,4 +70,4 @@ def create_backend(
         raise UsageError(f"unknown backend {backend!r}; use auto or torch")
     from nssa_gis.runtime.backends.torch import TorchBackend
 
-    return TorchBackend(package, device, threads)
+    return TorchBackend.of_package(package, device, threads)

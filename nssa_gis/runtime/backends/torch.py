@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -20,77 +21,105 @@ from nssa_gis.runtime.package import ModelPackage
 
 
 class TorchBackend:
-    """Run a package with PyTorch.
+    """Run a network with PyTorch.
 
-    On a CPU tiles go through one by one (as fast as a batch there, and the result cannot depend on the batch size),
-    in bf16 where the CPU computes in it. On CUDA batches are pinned, copied without blocking and run under bf16 or
-    fp16 autocast.
+    On a CPU tiles go through one by one (as fast as a batch there, and the result cannot depend on the batch size). On
+    CUDA batches are pinned and copied without blocking.
 
     Parameters
     ----------
-    package : ModelPackage
-        Weights and metadata.
-    device : str
-        ``auto``, ``cpu``, ``cuda``, ``cuda:<i>`` or ``mps``.
+    model : DetectionNetwork
+        In evaluation mode, on its device and of its type; see :meth:`of_package` for the fast form of a package.
+    nms_iou : float
+        IoU above which two boxes of a tile are one object.
+    autocast : torch.dtype, optional
+        Type of mixed precision.
     threads : int, optional
-        CPU threads; PyTorch's own choice by default.
+        CPU threads while the network runs; PyTorch's own choice by default.
 
     Attributes
     ----------
     device : torch.device
-        What was chosen.
-    description : str
-        The same for people.
+        Where the network is.
     """
 
-    def __init__(self, package: ModelPackage, device: str = "auto", threads: int | None = None) -> None:
-        if threads:
-            torch.set_num_threads(threads)
-        self.device = choose_device(device)
-        self.info = package.info
-        self.model = build_detector(package)
-        self.dtype = torch.bfloat16 if self.device.type == "cpu" and cpu_has_bf16() else torch.float32
-        if self.device.type == "cpu":
-            fold_batch_norm(self.model)
-        self.model.to(self.device, self.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    def __init__(
+        self,
+        model: DetectionNetwork,
+        nms_iou: float,
+        *,
+        autocast: torch.dtype | None = None,
+        threads: int | None = None,
+    ) -> None:
+        weight = next(model.parameters())
+        self.device, self.dtype = weight.device, weight.dtype
+        self.model, self.nms_iou = model, nms_iou
+        self._autocast_type, self._threads = autocast, threads
+
+    @classmethod
+    def of_package(cls, package: ModelPackage, device: str = "auto", threads: int | None = None) -> TorchBackend:
+        """Build the network of a package in its fast form.
+
+        On a CPU it is folded and runs in bf16 where the processor computes in it, on CUDA under bf16 or fp16 autocast.
+
+        Parameters
+        ----------
+        package : ModelPackage
+            Weights and metadata.
+        device : str
+            ``auto``, ``cpu``, ``cuda``, ``cuda:<i>`` or ``mps``.
+        threads : int, optional
+            CPU threads while the network runs.
+
+        Raises
+        ------
+        UsageError
+            Unknown device.
+        NssaError
+            The device is not there, or the package is damaged.
+        """
+        chosen = choose_device(device)
+        model = build_detector(package)
+        autocast, dtype = None, torch.float32
+        if chosen.type == "cpu":
+            fold_batch_norm(model)
+            dtype = torch.bfloat16 if cpu_has_bf16() else torch.float32
+        elif chosen.type == "cuda":
+            autocast = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+        model.to(chosen, dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return cls(model, package.info.nms_iou, autocast=autocast, threads=threads)
 
     @property
     def description(self) -> str:
         """Device and precision in words."""
         if self.device.type == "cpu":
-            return f"torch {torch.__version__} on CPU, {self.precision}, {torch.get_num_threads()} threads"
+            threads = self._threads or torch.get_num_threads()
+            return f"torch {torch.__version__} on CPU, {self.precision}, {threads} threads"
         name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "Apple GPU"
         return f"torch {torch.__version__} on {self.device} ({name}), {self.precision}"
 
     @property
     def precision(self) -> str:
         """``bf16``, ``fp16 autocast``, ``bf16 autocast`` or ``fp32``."""
-        if self.device.type == "cuda":
-            return f"{'bf16' if torch.cuda.is_bf16_supported() else 'fp16'} autocast"
-        return "bf16" if self.dtype == torch.bfloat16 else "fp32"
+        name = {torch.bfloat16: "bf16", torch.float16: "fp16"}
+        if self._autocast_type is not None:
+            return f"{name[self._autocast_type]} autocast"
+        return name.get(self.dtype, "fp32")
+
+    @property
+    def batch_size(self) -> int:
+        """Tiles per call: on a CPU small batches lose nothing and let a run stop sooner; a GPU wants large ones."""
+        return 4 if self.device.type == "cpu" else 16
 
     def predict(self, batch: NDArray[np.uint8], score_threshold: float) -> TileDetections:
-        """Detect in a batch of tiles.
-
-        Parameters
-        ----------
-        batch : ndarray of uint8, shape (B, C, T, T)
-            Tiles; T is a multiple of 64.
-        score_threshold : float
-            Boxes below this score are dropped.
-
-        Returns
-        -------
-        TileDetections
-            ``tile`` is the index in the batch; boxes in tile pixels.
-        """
+        """Detect in a batch of tiles; see :class:`nssa_gis.runtime.backends.protocol.Backend`."""
         side = (batch.shape[2], batch.shape[3])
         parts = []
         step = 1 if self.device.type == "cpu" else len(batch)
-        with torch.inference_mode(), self._autocast():
+        with _cpu_threads(self._threads), torch.inference_mode(), self._autocast():
             for start in range(0, len(batch), step):
                 out = self.model(self._upload(batch[start : start + step]))
-                found = detections_of(self.model, out, side, score_threshold, self.info.nms_iou)
+                found = detections_of(self.model, out, side, score_threshold, self.nms_iou)
                 parts.append(found.replace(item=found.item + start))
         return TileDetections.concat(parts)
 
@@ -103,9 +132,23 @@ class TorchBackend:
         return (tiles.float() / 255).to(self.dtype, memory_format=torch.channels_last)
 
     def _autocast(self) -> contextlib.AbstractContextManager[Any]:
-        if self.device.type != "cuda":
+        if self._autocast_type is None:
             return contextlib.nullcontext()
-        return torch.autocast("cuda", torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16)
+        return torch.autocast(self.device.type, self._autocast_type)
+
+
+@contextlib.contextmanager
+def _cpu_threads(count: int | None) -> Iterator[None]:
+    """Set PyTorch's threads, which belong to the whole process, and put them back."""
+    before = torch.get_num_threads()
+    if count is None or count == before:
+        yield
+        return
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def build_detector(package: ModelPackage) -> DetectionNetwork:

@@ -1,0 +1,24 @@
+"""The command line with the planted detector: ``python -m nssa_gis.testing.driver PACKAGE_DIR DELAY COMMAND...``.
+
+Everything but the detector is real. DELAY is in seconds per batch: it makes a run slow enough to be killed.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from nssa_gis_cli.main import run
+
+from nssa_gis.detect import detector
+from nssa_gis.detect.options import DetectorOptions
+from nssa_gis.testing.planted import PlantedBackend, PlantedDetector, make_package
+
+folder, delay, *arguments = sys.argv[1:]
+
+
+def _planted(options: DetectorOptions) -> PlantedDetector:
+    return PlantedDetector(make_package(folder), PlantedBackend(float(delay)))
+
+
+detector.make_detector = _planted
+run(arguments)
