@@ -1,4 +1,4 @@
-"""Make docs/sample.png, the README's picture: the sample scene with what the default model finds in it.
+"""Make docs/sample.png, the README's picture: the sample scene with the detections of the default model.
 
 ``make picture`` runs the demo first and then this.
 """
@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def main() -> None:
-    """Draw from the demo's layer; reduced to a palette so that it stays small in the repository."""
+    """Draw the demo's layer; a palette of 200 colours keeps the file small."""
     target = ROOT / "docs" / "sample.png"
     draw_preview(ROOT / "sample_data" / "town.tif", ROOT / "demo_output" / "cars.gpkg", target, max_side=1000)
     with Image.open(target) as picture:

@@ -1,7 +1,8 @@
-"""Screenshots of the plugin in a QGIS desktop on the sample scene, for docs/qgis.md.
+"""Make the screenshots for docs/qgis.md: the plugin in a QGIS desktop, on the sample scene.
 
-``python3 docs/qgis_pictures.py`` with QGIS, Xvfb and openbox installed (no display needed); about a minute. The engine
-is ``.venv/bin/nssa-gis``, or what the environment variable NSSA_GIS names. Prints what was measured on the way.
+``python3 docs/qgis_pictures.py`` needs QGIS, Xvfb and openbox, but no display; it takes about a minute. The engine is
+``.venv/bin/nssa-gis``, or the executable that the environment variable NSSA_GIS names. The script also prints the
+measured times and memory.
 """
 
 import json
@@ -19,10 +20,10 @@ DISPLAY = ":97"
 
 
 def main() -> int:
-    """Run a desktop and wait for its pictures."""
+    """Run the desktop and wait until it has saved the pictures."""
     missing = [name for name in ("Xvfb", "openbox", "qgis.bin") if not shutil.which(name)]
     if missing:
-        print(f"left out: {', '.join(missing)} not installed")
+        print(f"skipped: {', '.join(missing)} not installed")
         return 0
     PICTURES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
@@ -34,7 +35,7 @@ def main() -> int:
         )
         environment = {
             **os.environ,
-            "PATH": "/usr/bin:" + os.environ["PATH"],  # the Python that QGIS is built for, before any other
+            "PATH": "/usr/bin:" + os.environ["PATH"],  # QGIS must find its own Python first
             "DISPLAY": DISPLAY,
             "QGIS_PLUGINPATH": str(ROOT / "qgis_plugin"),
             "XDG_RUNTIME_DIR": folder,
@@ -53,14 +54,14 @@ def main() -> int:
         try:
             desktop.wait(timeout=300)
         except subprocess.TimeoutExpired:
-            print("the desktop did not end in time")
+            print("the desktop did not end within 300 seconds")
         finally:
             for process in (desktop, windows, server):
                 process.kill()
                 process.wait()
         report = Path(folder) / "report.json"
         if not report.exists():
-            print("the desktop left no report")
+            print("the desktop wrote no report")
             return 1
         facts = json.loads(report.read_text())
         print(json.dumps(facts, indent=1))

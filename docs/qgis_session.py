@@ -1,7 +1,7 @@
-"""Runs inside the QGIS desktop that docs/qgis_pictures.py starts: looks at everything a user would, then quits.
+"""Runs inside the QGIS desktop that docs/qgis_pictures.py starts: uses the plugin as a user does, then quits.
 
-What happens stands in ``report.json``: whether the provider is there, how many features came, and of the time of the
-run the longest gaps of a 5 ms timer of QGIS' window and the memory of QGIS.
+``report.json`` gets the facts: whether the provider is registered, the number of features, the run time, the memory of
+QGIS, and the longest gaps of a 5 ms timer in the window of QGIS (a long gap means that the window was blocked).
 """
 
 import json
@@ -25,7 +25,7 @@ PICTURES, SCENE, FOLDER = (os.environ[name] for name in ("NSSA_PICTURES", "NSSA_
 OUTPUT = os.path.join(FOLDER, "cars.gpkg")
 #: Seconds that a run may take.
 LIMIT = 250
-facts = {"error": "did not come to its end"}
+facts = {"error": "the session did not finish"}
 gaps = []
 state = {}
 
@@ -43,7 +43,7 @@ def shot(name, widget=None):
 
 
 def later(seconds, step):
-    """Go on with a step when the event loop had its time; an error ends the session and is reported."""
+    """Run a step after some seconds of the event loop; an error ends the session and goes into the report."""
 
     def guarded():
         try:
@@ -69,7 +69,7 @@ def load():
 
 
 def toolbox():
-    """Show the provider in the toolbox."""
+    """Take a picture of the provider in the toolbox."""
     dock = iface.mainWindow().findChild(QDockWidget, "ProcessingToolbox")
     dock.show()
     dock.resize(420, 300)
@@ -80,7 +80,7 @@ def toolbox():
 
 
 def dialog():
-    """Open the dialog as the toolbar's button does."""
+    """Open the dialog through the toolbar's action."""
     plugins["nssa_gis_qgis"].action.trigger()
     state["dialog"] = next(w for w in QApplication.topLevelWidgets() if hasattr(w, "runButton") and w.isVisible())
     state["dialog"].resize(980, 760)
@@ -89,7 +89,7 @@ def dialog():
 
 
 def start():
-    """Press Run, and keep the time of the event loop."""
+    """Press Run and start to time the event loop."""
     facts["memory_before_mb"] = round(memory_mb())
     state["last"], state["tick"] = time.perf_counter(), QTimer()
     state["tick"].timeout.connect(tick)
@@ -100,7 +100,7 @@ def start():
 
 
 def tick():
-    """Note how long the event loop was away."""
+    """Record the time since the last tick."""
     now = time.perf_counter()
     gaps.append(now - state["last"])
     state["last"] = now
@@ -108,7 +108,7 @@ def tick():
 
 
 def wait():
-    """Wait for the result layer, and show it over the scene."""
+    """Wait for the result layer and show it over the scene."""
     layers = [m for m in QgsProject.instance().mapLayers().values() if m.id() != state["layer"].id()]
     if not layers:
         if time.monotonic() - state["started"] > LIMIT:
@@ -131,7 +131,7 @@ def wait():
 
 
 def finish(good=False):
-    """Leave the report and quit at once: a changed project would be asked about."""
+    """Write the report and quit at once, so that QGIS does not ask to save the project."""
     if good:
         del facts["error"]
     with open(os.path.join(FOLDER, "report.json"), "w") as handle:
