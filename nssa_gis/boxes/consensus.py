@@ -1,4 +1,4 @@
-"""One set of detections out of several views of the same pixels."""
+"""Average the detections of several views of the same pixels."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ SAME_OBJECT = 0.5
 
 
 def consensus(views: Sequence[TileDetections], iou: float = SAME_OBJECT) -> TileDetections:
-    """Average what several views of the same tiles say.
+    """Average the detections of several views of the same tiles.
 
-    The strongest detection of an object is the seed of its group; of every other view the strongest one that overlaps
-    the seed joins. The score is the mean over all views, one without the object counting 0, so what only one view
-    shows stays doubtful; the box is the mean of the members, weighted by score.
+    The detection with the highest score is the seed of its group. From every other view the highest-scoring detection
+    that overlaps the seed joins the group. The score is the mean over all views; a view without the object counts as 0,
+    so an object that only one view shows gets a low score. The box is the mean of the members, weighted by score.
 
     Parameters
     ----------
     views : sequence of TileDetections
-        In the same pixels and with the same tile numbers. Within a view no two of a class overlap by more than
-        ``iou``: one of them would be lost.
+        In the same pixels and with the same tile numbers. Within a view no two detections of a class may overlap by
+        more than ``iou``: one of them would be lost.
     iou : float
         Least overlap with the seed, 0 < iou < 1.
 
@@ -43,14 +43,14 @@ def consensus(views: Sequence[TileDetections], iou: float = SAME_OBJECT) -> Tile
     rank = ranks(order)
     i, j, overlap = overlapping_pairs(every.boxes, group, iou)
     seed = independent_set(rank, i, j)
-    # every detection that is no seed goes to the seed it overlaps most
+    # every other detection goes to the seed that it overlaps most
     pair_seed, member = np.concatenate((i, j)), np.concatenate((j, i))
     kept = seed[pair_seed] & ~seed[member]
     pair_seed, member, overlap = pair_seed[kept], member[kept], np.tile(overlap, 2)[kept]
     owner = np.arange(len(every))
-    by_overlap = np.lexsort((-rank[pair_seed], overlap))  # written last, the largest overlap stays
+    by_overlap = np.lexsort((-rank[pair_seed], overlap))  # the largest overlap is written last and stays
     owner[member[by_overlap]] = pair_seed[by_overlap]
-    # a view speaks once for an object, by its strongest member
+    # each view counts once for an object, with its highest score
     _, first = np.unique(owner[order] * len(views) + view[order], return_index=True)
     chosen = order[first]
     seeds = order[seed[order]]

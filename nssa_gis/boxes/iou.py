@@ -65,7 +65,7 @@ def bounded_ranges(low: IndexArray, high: IndexArray) -> Iterator[tuple[IndexArr
 
 
 class _StripHash:
-    """Boxes hashed by group, octave of the height and strip (as high as the octave), sorted along x in each.
+    """Boxes hashed by group, octave of the height and strip (as high as the octave); sorted by x in each strip.
 
     Groups must be numbered from 0.
     """
@@ -92,7 +92,7 @@ class _StripHash:
         return (group + octave - self._first_octave) * self._strips + strip
 
     def _along(self, rank: IndexArray, x: FloatArray) -> FloatArray:
-        """One sortable number for (cell, x); x is held inside the cell's stretch of the number line."""
+        """One sortable number for (cell, x); x is clipped to the range of the cell."""
         along: FloatArray = rank * self._span + np.clip(x - self._left, -0.2 * self._span, 0.7 * self._span)
         return along
 
@@ -159,12 +159,12 @@ def overlapping_pairs(
     boxes = boxes[usable]
     hashed = _StripHash(boxes, np.unique(groups[usable], return_inverse=True)[1])
     found = []
-    # Overlap t bounds the ratio of two heights by 1/t, hence the difference of their octaves.
+    # An overlap t limits the ratio of two heights to 1/t, hence the difference of their octaves.
     for up in range(int(np.floor(-np.log2(iou))) + 2):
         for rows, low, high in hashed.ranges(up, iou):
             for local, position in bounded_ranges(low, high):
                 i, j = rows[local], hashed.order[position]
-                if up == 0:  # within one octave every pair turns up twice
+                if up == 0:  # within one octave every pair appears twice
                     i, j = i[i < j], j[i < j]
                 overlap = pair_iou(boxes[i], boxes[j])
                 hit = overlap > iou

@@ -7,13 +7,13 @@ from numpy.typing import NDArray
 
 from nssa_gis.boxes.iou import FloatArray, IndexArray, overlapping_pairs
 
-# Rounds in which many boxes are decided at once, before the rest is decided one by one. Real data needs fewer
-# than ten. Only a long chain of boxes with steadily falling scores needs more, and then the loop is faster.
+# Rounds that decide many boxes at once; the rest is decided one by one. Real data needs fewer than ten. Only a long
+# chain of boxes with steadily falling scores needs more, and then the loop is faster.
 _MAX_ROUNDS = 32
 
 
 def independent_set(rank: IndexArray, i: IndexArray, j: IndexArray) -> NDArray[np.bool_]:
-    """Greedy choice: take items by rising rank, drop whatever is paired with one already taken.
+    """Greedy choice: take items by ascending rank and drop those that are paired with one already taken.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ def independent_set(rank: IndexArray, i: IndexArray, j: IndexArray) -> NDArray[n
     Returns
     -------
     ndarray of bool, shape (N,)
-        True for the items taken: the very set that the one-by-one loop takes.
+        True for the items taken: the same set that a loop over single items takes.
     """
     swap = rank[i] > rank[j]
     better, worse = np.where(swap, j, i), np.where(swap, i, j)
@@ -34,7 +34,7 @@ def independent_set(rank: IndexArray, i: IndexArray, j: IndexArray) -> NDArray[n
     for _ in range(_MAX_ROUNDS):
         if not len(better):
             return kept
-        # Whoever has no better undecided partner is taken now; its partners and their pairs are dropped.
+        # An item without a better undecided partner is taken now; its partners and their pairs are dropped.
         beaten = np.zeros(len(rank), dtype=bool)
         beaten[worse] = True
         winner = ~beaten[better]

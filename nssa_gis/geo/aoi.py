@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from nssa_gis.errors import NssaError
 from nssa_gis.geo.frame import Frame, map_period
 
-#: Pieces that the scene's diagonal is cut into when an edge is bent by a change of projection.
+#: A long edge bends when the projection changes. It is split into pieces of this part of the scene's diagonal.
 _PIECES = 256
 
 
@@ -32,7 +32,7 @@ class Area:
 
     @classmethod
     def from_geometries(cls, geometries: Iterable[Any], crs: pyproj.CRS | None, frame: Frame) -> Area:
-        """Bring polygons of any CRS into a scene's pixels.
+        """Transform polygons of any CRS to pixels of a scene.
 
         Parameters
         ----------
@@ -45,7 +45,7 @@ class Area:
         Raises
         ------
         NssaError
-            Nothing of it is in the scene, it has no polygon, or the scene has no CRS to bring it to.
+            It has no polygon, it lies outside the scene, or it has a CRS and the scene has none.
         """
         shapes = shapely.make_valid(np.array(list(geometries), dtype=object))
         shapes = shapely.get_parts(shapely.get_parts(shapes))
@@ -80,7 +80,7 @@ class Area:
 
     @property
     def bounds(self) -> tuple[float, float, float, float]:
-        """Pixels ``x0, y0, x1, y1`` around it."""
+        """Bounding box ``x0, y0, x1, y1`` in pixels."""
         return tuple(self.shape.bounds)
 
     def contains(self, points: ArrayLike) -> NDArray[np.bool_]:
@@ -95,13 +95,13 @@ class Area:
 
 
 def _to_pixels(shape: shapely.Geometry, crs: pyproj.CRS | None, frame: Frame) -> shapely.Geometry:
-    """Clip to the scene's surroundings (far away a projection may not exist), bend long edges, project."""
+    """Clip to the surroundings of the scene (a projection may not work far away), split long edges, project."""
     own = crs is None or frame.crs is None or crs.equals(frame.crs, ignore_axis_order=True)
     source = frame.crs if own else crs
     period = None if source is None else map_period(source)
     x0, y0, x1, y1 = _surroundings(frame, None if own else crs, period)
     if not own and period is not None and x1 - x0 > period:
-        # All around the earth (a pole in the scene): once, or the overlap would cancel itself out.
+        # A scene with a pole goes all around the earth: take it once, or the overlapping parts cancel.
         x0, x1 = (x0 + x1 - period) / 2, (x0 + x1 + period) / 2
     shifts = (0.0,) if period is None else (-period, 0.0, period)
     parts = [
@@ -127,7 +127,7 @@ def _to_pixels(shape: shapely.Geometry, crs: pyproj.CRS | None, frame: Frame) ->
 
 
 def _surroundings(frame: Frame, crs: pyproj.CRS | None, period: float | None) -> tuple[float, float, float, float]:
-    """Bounds of the scene in a CRS (None: its own) with a margin; x runs on across the antimeridian."""
+    """Bounds of the scene in a CRS (None: its own) with a margin; x goes on beyond 180 at the antimeridian."""
     x, y = frame.to_map(*np.meshgrid(np.linspace(0, frame.width, 33), np.linspace(0, frame.height, 33)))
     if crs is not None:
         x, y = pyproj.Transformer.from_crs(frame.crs, crs, always_xy=True).transform(x, y)

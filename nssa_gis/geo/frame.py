@@ -1,4 +1,4 @@
-"""Where a scene lies: shape, CRS, and the way from pixels to the map."""
+"""The frame of a scene: its shape, its CRS, and the mapping between pixels and map coordinates."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ _CYLINDRICAL = ("Popular Visualisation Pseudo Mercator", "Mercator (variant", "E
 class Frame:
     """An immutable pixel frame; pixel edges, float64, never rounded.
 
-    The first of these that is there places the frame: ``transform``, ``gcps``, ``rpcs``. With none of them
-    map coordinates are pixel coordinates as they are (y runs down).
+    The first one that is given of ``transform``, ``gcps`` and ``rpcs`` is used. Without any of them the map coordinates
+    are the pixel coordinates (y downwards).
 
     Attributes
     ----------
@@ -62,15 +62,15 @@ class Frame:
     def __post_init__(self) -> None:
         if self.width < 1 or self.height < 1:
             raise ValueError(f"a frame of {self.width} x {self.height} pixels is empty")
-        _ = self._mapping  # a frame that cannot be placed fails here, not in the middle of a run
+        _ = self._mapping  # a frame without a valid mapping fails here, not in the middle of a run
 
     @property
     def georeferenced(self) -> bool:
-        """Map coordinates have a CRS. A world file alone gives coordinates but no CRS, and so no metres."""
+        """Whether the map coordinates have a CRS. With a world file alone they have none, and there are no metres."""
         return self.crs is not None and self._placed
 
     def to_map(self, x: ArrayLike, y: ArrayLike) -> tuple[Floats, Floats]:
-        """Take pixel positions to map coordinates.
+        """Transform pixel positions to map coordinates.
 
         Parameters
         ----------
@@ -84,12 +84,12 @@ class Frame:
         return self._mapping.forward(*_pair(x, y))
 
     def to_pixel(self, x: ArrayLike, y: ArrayLike) -> tuple[Floats, Floats]:
-        """Take map coordinates to pixel positions; undoes `to_map` to better than 1e-4 pixels.
+        """Transform map coordinates to pixel positions; reverses `to_map` to better than 1e-4 pixels.
 
         Returns
         -------
         x, y : ndarray of float64
-            NaN where a control-point polynomial never gets (far outside the scene).
+            NaN where the control-point polynomial has no solution (far outside the scene).
         """
         return self._mapping.inverse(*_pair(x, y))
 
@@ -113,7 +113,7 @@ class Frame:
     def gsd(self) -> tuple[float, float] | None:
         """Ground metres per pixel along columns (x) and rows (y) at the scene centre; None without a CRS.
 
-        True ground metres: not degrees, feet, or the inflated metres of web mercator.
+        These are metres on the ground, not degrees, feet or the enlarged metres of web mercator.
         """
         if self._metric is None:
             return None

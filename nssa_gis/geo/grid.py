@@ -1,4 +1,4 @@
-"""The tile plan: which windows the network sees, and which part of each is its own."""
+"""The grid of tiles: which windows the network sees, and which sides of them lie inside the scene."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class TileGrid:
     """Overlapping square tiles over a scene, row by row.
 
     A tile's id is ``row * cols + col``. Origins are multiples of ``align`` (the network's total stride), so
-    that every tile meets the ground in the same phase. The last column and row may hang over the scene.
+    that every tile has the same phase. The last column and row may extend beyond the scene.
 
     Attributes
     ----------
@@ -27,14 +27,14 @@ class TileGrid:
     tile : int
         Side of a tile, pixels.
     overlap : int
-        What neighbours share at the least, pixels; `effective_overlap` is what they do share.
+        The least that neighbours share, pixels; `effective_overlap` is what they do share.
     align : int
         Tile origins are multiples of it.
 
     Raises
     ------
     UsageError
-        Sizes that make no plan.
+        The sizes do not fit together.
     """
 
     width: int

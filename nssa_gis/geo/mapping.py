@@ -1,6 +1,6 @@
-"""The ways from pixels to the map: affine, ground control points, rational polynomials.
+"""Mappings from pixels to the map: affine, ground control points, rational polynomials.
 
-All of them take and give float64 arrays, pixel edges (the centre of the first pixel is 0.5, 0.5).
+All of them take and return float64 arrays; pixel edges (the centre of the first pixel is 0.5, 0.5).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Pair = tuple[Floats, Floats]
 
 
 class Mapping(Protocol):
-    """A pair of transforms that undo each other."""
+    """A pair of transforms that are inverse to each other."""
 
     def forward(self, x: Floats, y: Floats) -> Pair:
         """Pixels to map coordinates."""
@@ -30,7 +30,7 @@ class Mapping(Protocol):
 
 @dataclass(frozen=True)
 class GroundControlPoint:
-    """One known place: pixel edges ``col, row`` and map coordinates ``x, y``."""
+    """One known point: pixel edges ``col, row`` and map coordinates ``x, y``."""
 
     col: float
     row: float
@@ -90,7 +90,7 @@ class AffineMapping:
     def inverse(self, x: Floats, y: Floats) -> Pair:
         """Map coordinates to pixels."""
         t = self.affine
-        # The origin is taken off first: an inverted matrix with a large constant term would lose digits.
+        # The origin is subtracted first: an inverse matrix with a large constant term would lose digits.
         u, v, det = x - t.c, y - t.f, t.a * t.e - t.b * t.d
         return (t.e * u - t.b * v) / det, (t.a * v - t.d * u) / det
 
@@ -98,17 +98,16 @@ class AffineMapping:
 class PolynomialMapping:
     """Least-squares polynomial through ground control points, as GDAL's default GCP transformer.
 
-    GDAL takes order 2 from six points on and order 1 below; so does this. GDAL fits the way back as a second
-    polynomial, which does not undo the first; here the first one is inverted (Newton), so that a box comes
-    back to its own pixels.
+    The order is 2 from six points on and 1 below, as in GDAL. For the inverse, GDAL fits a second polynomial, which is
+    not exactly inverse to the first. Here the first one is inverted (Newton), so that a box returns to its own
+    pixels.
 
     Parameters
     ----------
     points : sequence of GroundControlPoint
         Three or more, not on one line.
     period : float or None
-        Map x is cyclic with this period (360 for degrees): points beside the antimeridian are brought
-        together.
+        Period of the map x (360 for degrees): points on the two sides of the antimeridian are moved together.
 
     Raises
     ------
@@ -131,7 +130,7 @@ class PolynomialMapping:
         self._order = 2 if len(points) >= 6 else 1
         coefficients = self._fit(normal)
         if coefficients is None and self._order == 2:
-            self._order = 1  # points on a conic, say four corners and two edge points in a row
+            self._order = 1  # points on a conic, such as four corners and two edge points in a row
             coefficients = self._fit(normal)
         if coefficients is None:
             raise ValueError("the ground control points lie on one line")
@@ -152,7 +151,7 @@ class PolynomialMapping:
         return fitted[0] * s[2] + c[2], fitted[1] * s[3] + c[3]
 
     def inverse(self, x: Floats, y: Floats) -> Pair:
-        """Map coordinates to pixels; NaN where the polynomial never gets (far outside the image)."""
+        """Map coordinates to pixels; NaN where the polynomial has no solution (far outside the image)."""
         c, s = self._centre, self._spread
         matrix, offset = self._start
         u, v = (x - c[2]) / s[2] - offset[0], (y - c[3]) / s[3] - offset[1]
@@ -170,7 +169,7 @@ class RationalMapping:
     rpc: RationalPolynomials
 
     def inverse(self, x: Floats, y: Floats) -> Pair:
-        """Longitude, latitude to pixels; the direction that RPCs are written for."""
+        """Longitude, latitude to pixels; the direction in which RPCs are defined."""
         r = self.rpc
         lon = x - r.lon_off
         lon = lon - 360.0 * np.round(lon / 360.0)
@@ -204,7 +203,7 @@ def _rpc_terms(lon: Floats, lat: Floats, height: float) -> Floats:
 
 
 def _newton(function: Callable[[Floats, Floats], Pair], goal: Pair, start: Pair, step: tuple[float, float]) -> Pair:
-    """Solve ``function(x, y) = goal`` from ``start``; what has not settled to 1e-4 steps becomes NaN.
+    """Solve ``function(x, y) = goal`` from ``start``; values that do not converge to 1e-4 steps become NaN.
 
     The Jacobian is a central difference over ``step``: exact for polynomials of second order.
     """

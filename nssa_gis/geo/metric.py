@@ -1,9 +1,8 @@
-"""How long a pixel is on the ground, anywhere in a scene.
+"""Ground size of a pixel, anywhere in a scene.
 
-A pixel's step is taken through the map projection back to the ellipsoid and measured there in
-earth-centred coordinates, so that one method serves projected, geographic and polar frames, feet and
-degrees, and web mercator (whose map metres are not ground metres). The result varies slowly: it is
-computed on a lattice over the scene and interpolated.
+The step from one pixel to the next is transformed to the ellipsoid and measured there in earth-centred coordinates.
+So one method works for projected, geographic and polar frames, for feet and degrees, and for web mercator (whose map
+metres are not ground metres). The result varies slowly, so it is computed on a lattice over the scene and interpolated.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ class GroundMetric:
     lattice: Floats
 
     def at(self, x: Floats, y: Floats) -> Floats:
-        """Interpolate bilinearly at pixel positions; outside the scene the nearest edge counts.
+        """Interpolate bilinearly at pixel positions; outside the scene the value of the nearest edge is used.
 
         Returns
         -------
@@ -74,7 +73,7 @@ def ground_metric(project: Project, crs: pyproj.CRS, width: int, height: int) ->
     to_ground = _ground_coordinates(crs)
 
     def step(dx: float, dy: float) -> Floats:
-        # One pixel, centred: far above float64 noise on the earth's radius (1e-9 m), far below any curvature.
+        # One pixel, centred: above the float64 noise of the earth's radius (1e-9 m), far below any curvature.
         ahead, behind = to_ground(*project(x + dx, y + dy)), to_ground(*project(x - dx, y - dy))
         return ahead - behind
 

@@ -1,4 +1,4 @@
-"""Element-wise dynamic activations that take the place of a normalisation layer."""
+"""Element-wise dynamic activations that replace a normalisation layer."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 class ElementActivation(nn.Module):
-    r"""Smooth squashing of every element by itself, without statistics.
+    r"""Squash every element on its own, smoothly and without statistics.
 
     ======== ==================================== ===========================================
     kind     y                                    source
@@ -27,9 +27,9 @@ class ElementActivation(nn.Module):
     channels : int
         C of the input ``(B, C, H, W)``.
     kind : {"dyt", "dyisru", "derf"}
-        Which form.
+        The formula, as in the table.
     gain : float
-        Start value of the per-channel gain ``g``; a small one makes a residual branch start near zero.
+        Start value of the gain ``g`` of each channel. With a small one a residual branch starts near zero.
     """
 
     def __init__(self, channels: int, kind: str = "dyt", gain: float = 1.0) -> None:
@@ -50,7 +50,7 @@ class ElementActivation(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Squash ``x``, any shape that broadcasts with ``(C, 1, 1)``."""
         if self.kind == "dyisru":
-            wide = x.float() if x.dtype == torch.float16 else x  # a square over 65504 would be infinite
+            wide = x.float() if x.dtype == torch.float16 else x  # in float16 a square over 65504 would be infinite
             y = (wide * torch.rsqrt(nn.functional.softplus(self.raw) + wide * wide)).to(x.dtype)
         elif self.kind == "dyt":
             y = torch.tanh(self.alpha.clamp(0.05, 5.0) * x)

@@ -25,12 +25,12 @@ class Residual(nn.Module):
         self.body = nn.Sequential(ConvBlock(channels, channels), ConvBlock(channels, channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Keep the shape."""
+        """Map ``(B, C, H, W)`` to the same shape."""
         return x + self.body(x)
 
 
 class CrossStage(nn.Module):
-    """CSP: a 1x1 split, residual pairs on one half, concatenation, 1x1."""
+    """CSP block: 1x1 convolution and split, residual blocks on one half, concatenation, 1x1 convolution."""
 
     def __init__(self, c_in: int, c_out: int, depth: int) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class CrossStage(nn.Module):
 
 
 class PoolPyramid(nn.Module):
-    """SPPF: three 5x5 max pools in a row, concatenated: cheap context at the coarsest level."""
+    """SPPF: three 5x5 max pools one after another, concatenated. It adds context at the coarsest level at low cost."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ class PoolPyramid(nn.Module):
         self.join = ConvBlock(4 * half, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Keep the shape."""
+        """Map ``(B, C, H, W)`` to the same shape."""
         parts = [self.reduce(x)]
         for _ in range(3):
             parts.append(self.pool(parts[-1]))

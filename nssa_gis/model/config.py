@@ -12,10 +12,10 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-#: Image sides and tile origins are multiples of this many pixels: the levels double exactly, and the attention
-#: windows of 8 positions at stride 8 fall on the same ground whatever the tile.
+#: Image sides and tile origins are multiples of this many pixels. So each level is exactly twice as large as the next,
+#: and the attention windows (8 positions at stride 8) lie at the same places of the scene in every tile.
 PAD_MULTIPLE = 64
-#: Of the pyramid levels, finest first.
+#: Strides of the pyramid levels, finest first.
 STRIDES = (4, 8, 16, 32)
 
 
@@ -28,7 +28,7 @@ class SparseAttentionConfig:
     strides : tuple of int
         Pyramid levels that get one block each.
     partition : {"local", "dilated"}
-        ``local``: contiguous windows of ``window`` x ``window`` positions (the published words: "within local
+        ``local``: contiguous windows of ``window`` x ``window`` positions (in the words of the paper: "within local
         patches"). ``dilated``: interleaved groups with equal (row mod ``window``, column mod ``window``), as in
         SparseViT's code; its cost grows with the square of the image area.
     window : int
@@ -56,7 +56,7 @@ class CrossLayerConfig:
     heads : int
         Groups of windows that share a position bias; divides ``hidden``.
     activation : {"dyt", "dyisru", "derf", "layernorm"}
-        Element-wise activation in the place of normalisation; ``layernorm`` gives plain CFPT.
+        Element-wise activation that replaces the normalisation; ``layernorm`` gives plain CFPT.
     mlp_ratio : int
         Width of the point-wise MLP relative to the channels; 0 leaves the MLP out.
     """
@@ -79,7 +79,7 @@ class WaveletConfig:
     form : {"atrous", "chebyshev"}
         Low-pass cascade with holes, or Chebyshev polynomials of the diffusion operator.
     bands : int
-        Number of band-pass branches J; one low-pass residue comes on top.
+        Number of band-pass branches J; the low-pass residue is one branch more.
     order : int
         Polynomial order K of the Chebyshev form.
     learnable : bool
@@ -95,7 +95,7 @@ class WaveletConfig:
 
 @dataclass(frozen=True)
 class DetectorConfig:
-    """Everything that fixes the network's shape.
+    """Everything that determines the shape of the network.
 
     Attributes
     ----------
@@ -114,13 +114,13 @@ class DetectorConfig:
     head_depth : int
         3x3 convolutions per branch of the head.
     head_strides : tuple of int
-        Levels with a head: 4 and 8; 16 on top for objects over 48 px.
+        Levels with a head: 4 and 8, and 16 for objects over 48 px.
     trunk : {"csp", "resnet"}
         ``csp``: :class:`nssa_gis.model.trunk.Trunk`, three stages. ``resnet``:
         :class:`nssa_gis.model.resnet.ResNetTrunk`, four stages of bottlenecks.
     pyramid : {"path", "cross"}
         ``path``: path aggregation (:class:`nssa_gis.model.neck.PathNeck`), three levels. ``cross``: cross-layer
-        attention in its place (:class:`nssa_gis.model.neck.CrossNeck`), levels of equal width.
+        attention instead (:class:`nssa_gis.model.neck.CrossNeck`), levels of equal width.
     sparse_attention, cross_layer, wavelet : config or None
         The three modules; None leaves one out (ablation).
     """
@@ -146,11 +146,11 @@ class DetectorConfig:
         return STRIDES[: len(self.neck)]
 
     def plain(self) -> DetectorConfig:
-        """Give the same network with all three modules off."""
+        """Return the same network without the three modules."""
         return replace(self, name=f"{self.name}-plain", sparse_attention=None, cross_layer=None, wavelet=None)
 
     def to_dict(self) -> dict[str, Any]:
-        """Give plain JSON-able values."""
+        """Return values that JSON can hold."""
         return asdict(self)
 
     @classmethod
@@ -160,8 +160,8 @@ class DetectorConfig:
         Raises
         ------
         ValueError
-            Unknown or missing keys, which mean a package of another version of the network, or values that make
-            no network.
+            Keys are unknown or missing (the package comes from another version of the network), or the values do not
+            fit together.
         """
         parts = {
             "sparse_attention": SparseAttentionConfig,
@@ -208,12 +208,12 @@ class DetectorConfig:
                     )
 
 
-#: Most of what one number may say; a package's description is checked before any memory is asked for.
+#: Upper limits of single numbers. They are checked before any memory is allocated.
 _MOST = {"depths": 64, "head_depth": 64, "window": 64, "bands": 8, "order": 64, "mlp_ratio": 16}
 _MOST_OTHERS = 65_536
 #: These may be 0.
 _OPTIONAL = ("depths", "head_depth", "mlp_ratio")
-#: Keys that packages of version 0.1 do not have; they mean the defaults.
+#: Keys that packages of version 0.1 lack; missing ones get the defaults.
 _LATER = frozenset(("trunk", "pyramid", "learnable"))
 _MODULES = ("sparse_attention", "cross_layer", "wavelet")
 _CHOICES = {
@@ -226,7 +226,7 @@ _CHOICES = {
 
 
 def _checked(cls: Any, values: Any) -> dict[str, Any]:
-    """Turn lists into tuples; keys must be the fields of ``cls``, values of their types and of sensible size."""
+    """Turn lists into tuples; keys must be the fields of ``cls``, values of the right type and within limits."""
     names = {f.name for f in fields(cls)}
     if not isinstance(values, dict) or not names - _LATER <= set(values) <= names:
         found = sorted(map(str, values)) if isinstance(values, dict) else type(values).__name__
@@ -257,7 +257,7 @@ def _fits(name: str, value: Any, usual: Any) -> bool:
     return 3 <= len(value) <= 4 and all(_fits(name, v, usual[0]) for v in value)
 
 
-#: The named networks: three sizes for a CPU, and one in the measures of the published lineage.
+#: The named networks: three sizes for a CPU, and one with the sizes of the published networks.
 SIZES: dict[str, DetectorConfig] = {
     "nssa-n": DetectorConfig(
         name="nssa-n",
@@ -278,8 +278,8 @@ SIZES: dict[str, DetectorConfig] = {
         sparse_attention=SparseAttentionConfig(strides=(4, 8)),
         cross_layer=CrossLayerConfig(mlp_ratio=2),
     ),
-    # for a GPU, input 800 to 1333 px: a ResNet-50 and CFPT's sizes (256 channels, four levels, h = 64, MLP ratio 2),
-    # one step finer than CFPT's strides 8 to 64, since the objects are 6 to 30 px
+    # For a GPU, input 800 to 1333 px: a ResNet-50 and CFPT's sizes (256 channels, four levels, h = 64, MLP ratio 2).
+    # The strides are half of CFPT's 8 to 64, because the objects are 6 to 30 px.
     "nssa-paper": DetectorConfig(
         name="nssa-paper",
         stem=64,
@@ -297,7 +297,7 @@ SIZES: dict[str, DetectorConfig] = {
 
 
 def named_config(name: str, classes: int) -> DetectorConfig:
-    """Look up a size by name; a ``-plain`` suffix switches the three modules off.
+    """Look up a size by name; the suffix ``-plain`` leaves out the three modules.
 
     Raises
     ------
@@ -314,8 +314,8 @@ def named_config(name: str, classes: int) -> DetectorConfig:
 def load_config(name_or_path: str, classes: int) -> DetectorConfig:
     """Look up a named network, or read one from a TOML file.
 
-    The file says what differs from a named one: ``base`` is its name, the other keys are fields of
-    :class:`DetectorConfig` (but not ``classes`` and ``in_channels``, which the data settle); a module is a table of
+    The file states the differences from a named network. ``base`` is the name. The other keys are fields of
+    :class:`DetectorConfig`, except ``classes`` and ``in_channels``, which depend on the data. A module is a table of
     the fields that differ, or ``false`` to leave it out::
 
         base = "nssa-s"
@@ -334,7 +334,7 @@ def load_config(name_or_path: str, classes: int) -> DetectorConfig:
     Raises
     ------
     ValueError
-        Unknown name, unreadable file, or values that make no network; the text says which.
+        The name is unknown, the file cannot be read, or the values do not fit together; the text says which.
     """
     if not name_or_path.endswith(".toml"):
         return named_config(name_or_path, classes)

@@ -1,4 +1,4 @@
-"""What a network costs: parameters and multiply-adds, counted while it runs."""
+"""Cost of a network: parameters and multiply-adds, counted while it runs."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class PartCost:
     Attributes
     ----------
     part : str
-        What it is.
+        Name of the part.
     stride : str
-        The level it works at, in pixels; a range where levels meet.
+        Stride of its level, in pixels; a range where several levels take part.
     parameters : int
         Learned numbers.
     gmacs : float
@@ -36,10 +36,10 @@ class PartCost:
 
 
 def cost_of(config: DetectorConfig, side: int = 640) -> list[PartCost]:
-    """Count parameters and multiply-adds per part by running the network once on an empty image.
+    """Count parameters and multiply-adds of each part by running the network once on an empty image.
 
-    Element-wise work (activations, norms, softmax, shuffles) is not counted; it costs memory traffic, not
-    multiply-adds.
+    Element-wise operations (activations, norms, softmax, shuffles) are not counted, because they need memory traffic
+    rather than multiply-adds.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def cost_of(config: DetectorConfig, side: int = 640) -> list[PartCost]:
     Returns
     -------
     list of PartCost
-        In the order of the data's way; their sums are those of the whole network.
+        In the order in which the data pass through; the sums are those of the whole network.
     """
     model = DetectionNetwork(config).eval()
     counter = FlopCounterMode(display=False)
@@ -71,12 +71,12 @@ def cost_of(config: DetectorConfig, side: int = 640) -> list[PartCost]:
 
 
 def total(costs: list[PartCost]) -> PartCost:
-    """Sum up."""
+    """Sum of all parts."""
     return PartCost("whole network", "", sum(c.parameters for c in costs), sum(c.gmacs for c in costs))
 
 
 class _Part(NamedTuple):
-    """Name, stride and modules of a part, and the modules within these that are parts of their own."""
+    """Name, stride and modules of a part, and the modules inside these that belong to other parts."""
 
     part: str
     stride: str
@@ -112,7 +112,7 @@ def _parts(config: DetectorConfig) -> Iterator[_Part]:
 
 
 def _cross_layer_parts(strides: tuple[int, ...]) -> Iterator[_Part]:
-    """Tell apart what the cross-layer attention does on each level, and where the levels meet."""
+    """Separate what the cross-layer attention does on each level from what it does across the levels."""
     block, every = "neck.cross_layer", []
     for i, stride in enumerate(strides):
         modules = [f"{block}.{name}.{i}" for name in ("before", "qkv", "out", "act", "after", "mlp")]

@@ -14,10 +14,10 @@ from nssa_gis.model.activation import build_activation
 def overlap_channels(x: Tensor, ratio: int) -> Tensor:
     """Rearrange a level to the coarsest grid as overlapping channel windows.
 
-    Pixel-unshuffle by ``ratio`` turns each channel into ratio^2 sub-pixel channels; the window of channel j holds
-    these and, in front, the last sub-pixel of channel j-1 (zero for j = 0). Equal to an unfold along the channel
-    axis with size ratio^2 + 1, stride ratio^2 and padding 1, in plain slices that export. At ratio 1 a window is the
-    channel alone.
+    Pixel-unshuffle by ``ratio`` turns each channel into ratio^2 sub-pixel channels. The window of channel j holds
+    these and, in front, the last sub-pixel of channel j-1 (zero for j = 0). This equals an unfold along the channel
+    axis with size ratio^2 + 1, stride ratio^2 and padding 1; it uses plain slices, which ONNX can hold. At ratio 1 a
+    window is the channel alone.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def overlap_channels(x: Tensor, ratio: int) -> Tensor:
 
 
 def fold_channels(windows: Tensor, ratio: int, height: int, width: int) -> Tensor:
-    """Overlap-add of :func:`overlap_channels`: back to ``(B, h, H, W)``; what overlaps is summed.
+    """Reverse :func:`overlap_channels`: back to ``(B, h, H, W)``; overlapping values are summed.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def fold_channels(windows: Tensor, ratio: int, height: int, width: int) -> Tenso
 
 
 class CrossLayerChannelAttention(nn.Module):
-    r"""Channels of several depths, rearranged and overlapped, attend to one another.
+    r"""Attention between the channels of several levels, which are rearranged to overlapping windows.
 
     With levels i = 0..L-1 (finest first), r_i the side ratio to the coarsest level and N its positions::
 
@@ -72,14 +72,15 @@ class CrossLayerChannelAttention(nn.Module):
         A = softmax(norm(Q) norm(K)^T + P);                        Y_i = Conv1x1(fold(A V)_i)
         X_i += act(Y_i);  X_i += GELU(DW3(X_i));  [X_i += MLP(act(X_i))]
 
-    Tokens are channel sub-pixels and features are positions: nothing is pooled, so a strong hint in one depth
-    reinforces the weak one of another depth at the same place. ``norm`` is the L2 norm over the N positions (cosine
+    Tokens are channel sub-pixels and features are positions. Nothing is pooled, so a strong response on one level
+    reinforces a weak one on another level at the same place. ``norm`` is the L2 norm over the N positions (cosine
     similarity, no temperature), P a learned bias per head group.
 
     Stated by the paper: cross-layer channel attention, channels rearranged and overlapped, a smooth element-wise
     activation instead of normalisation. From CFPT (arXiv 2407.19696): the block. Inferred: DyT as the activation;
-    no spatial twin; a free T x T bias in the place of CFPT's interpolated table. Deliberate deviation: q, k and v
-    are windowed apart, so no channel of K borrows from Q. Small or zero starts make the block begin near identity.
+    no spatial attention beside it; a free T x T bias instead of CFPT's interpolated table. Deliberate deviation: q, k
+    and v get windows of their own, so no channel of K contains a part of Q. The block starts near the identity,
+    because its weights start small or at zero.
 
     Cost: 2 h T^2 N multiply-adds, small beside the 1x1 and 3x3 convolutions.
 
@@ -90,11 +91,11 @@ class CrossLayerChannelAttention(nn.Module):
     hidden, heads : int
         Channel windows h, and groups of them that share a bias.
     activation : {"dyt", "dyisru", "derf", "layernorm"}
-        What stands in the place of the normalisation.
+        Activation that replaces the normalisation.
     mlp_ratio : int
         Width of the point-wise MLP; 0 for none.
     mlp_levels : sequence of int, optional
-        Levels that have an MLP, by number, if not all: where nothing reads a level its MLP would never learn.
+        Numbers of the levels that have an MLP; by default all. On a level that nothing reads, an MLP would not learn.
     """
 
     def __init__(
@@ -129,7 +130,7 @@ class CrossLayerChannelAttention(nn.Module):
         Raises
         ------
         ValueError
-            A level is not exactly twice the next one: pad the image, not the maps.
+            A level is not exactly twice the size of the next one: pad the image, not the maps.
         """
         coarsest = levels[-1].shape[-2:]
         for level, ratio in zip(levels, self.ratios, strict=True):
@@ -151,7 +152,7 @@ class CrossLayerChannelAttention(nn.Module):
             torch.cat([overlap_channels(t[part], r) for t, r in zip(thirds, self.ratios, strict=True)], 2)
             for part in range(3)
         )
-        # an eps of 1e-12 would be 0 in half precision, and an empty map 0 / 0
+        # an eps of 1e-12 would be 0 in half precision and give 0 / 0 on an empty map
         logits = F.normalize(q, dim=-1, eps=1e-6) @ F.normalize(k, dim=-1, eps=1e-6).transpose(-1, -2)
         b, h, t, _ = logits.shape
         logits = logits.reshape(b, self.heads, h // self.heads, t, t) + self.bias
@@ -171,7 +172,7 @@ def _zero_depthwise(channels: int) -> nn.Conv2d:
 
 
 def _mlp(channels: int, ratio: int, activation: str) -> nn.Module:
-    """Activation in the place of the norm before it, as in CFPT; starts at zero."""
+    """MLP with an activation instead of a norm before it (CFPT has a norm); its output starts at zero."""
     last = nn.Conv2d(ratio * channels, channels, 1)
     nn.init.zeros_(last.weight)
     nn.init.zeros_(last.bias)  # type: ignore[arg-type]

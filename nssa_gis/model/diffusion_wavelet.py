@@ -13,8 +13,8 @@ from torch.nn import functional as F
 def diffuse(x: Tensor, kernel: Tensor, dilation: int = 1) -> Tensor:
     """Apply the diffusion operator T once: separable binomial [1 2 1]/4, replicate padding.
 
-    Its symbol is cos^2(u/2) cos^2(v/2), within [0, 1]; rows sum to one at the border too, so a constant image stays
-    constant (zero padding would draw a dark frame).
+    Its symbol is cos^2(u/2) cos^2(v/2), within [0, 1]. Its rows sum to one at the border too, so a constant image
+    stays constant (zero padding would darken the border).
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ def diffuse(x: Tensor, kernel: Tensor, dilation: int = 1) -> Tensor:
     kernel : Tensor, shape (C, 1, 3, 3)
         :func:`binomial` repeated per channel.
     dilation : int
-        Holes between the taps, in positions.
+        Distance of the taps, in positions.
     """
     padded = F.pad(x, (dilation, dilation, dilation, dilation), mode="replicate")
     return F.conv2d(padded, kernel, dilation=dilation, groups=x.shape[1])
@@ -47,7 +47,7 @@ def power_coefficients(power: int, order: int) -> Tensor:
 
 
 class DiffusionWaveletConv(nn.Module):
-    r"""Refine a map by parallel frequency bands before it is down-sampled.
+    r"""Refine a map with parallel frequency bands before it is down-sampled.
 
     ``atrous``: A_0 = x, A_{j+1} = T_{dilation 2^j} A_j; bands D_j = A_j - A_{j+1}, residue A_J. The bands add up to
     the input exactly. ``chebyshev``: bands T^{2^{j-1}} - T^{2^j} (and I - T, and the residue T^{2^{J-1}}) of the
@@ -58,9 +58,9 @@ class DiffusionWaveletConv(nn.Module):
 
     Stated by the paper: multi-channel features in parallel branches that are frequency bands, wavelets approximated
     by polynomials, a larger field of view with edges kept. Inferred: the operator, the dyadic scales, the place.
-    The gains a_j are folded into the 1x1 convolutions, which run as one over the stacked bands. Learned filters keep
-    what makes them wavelets: à-trous taps are a softmax (positive, sum one), so T stays an average; Chebyshev
-    band-passes lose their mean coefficient, so they stay blind to a constant.
+    The gains a_j are part of the 1x1 convolutions, which run as one over the stacked bands. Learned filters stay
+    wavelets: à-trous taps are a softmax (positive, sum one), so T stays an average; the mean coefficient of the
+    Chebyshev band-passes is subtracted, so their response to a constant stays zero.
 
     Cost: J (or K) depth-wise 3x3 and (J+1) C^2 multiply-adds per position.
 
@@ -69,7 +69,7 @@ class DiffusionWaveletConv(nn.Module):
     channels : int
         C of the map ``(B, C, H, W)``.
     form : {"atrous", "chebyshev"}
-        See above.
+        The two forms above.
     bands : int
         J >= 1.
     order : int
@@ -96,7 +96,7 @@ class DiffusionWaveletConv(nn.Module):
         self.mix = nn.Conv2d((bands + 1) * channels, channels, 1, bias=False)
         norm = nn.BatchNorm2d(channels, eps=1e-3, momentum=0.03)
         nn.init.zeros_(norm.weight)
-        self.norm: nn.Module = norm  # an identity once folded
+        self.norm: nn.Module = norm  # folding for inference replaces it by an identity
 
     def decompose(self, x: Tensor) -> list[Tensor]:
         """Split ``(B, C, H, W)`` into J bands, finest first, and the low-pass residue; they add up to ``x``.
@@ -112,7 +112,7 @@ class DiffusionWaveletConv(nn.Module):
         terms = [x, 2 * diffuse(x, kernel) - x]
         while len(terms) < self.theta.shape[1]:
             terms.append(2 * (2 * diffuse(terms[-1], kernel) - terms[-1]) - terms[-2])
-        # T_k(1) = 1: taking the mean coefficient out keeps every band-pass blind to a constant
+        # T_k(1) = 1, so without the mean coefficient the response of a band-pass to a constant is zero
         theta = torch.cat((self.theta[:-1] - self.theta[:-1].mean(1, keepdim=True), self.theta[-1:]))
         return [sum(c * t for c, t in zip(row, terms, strict=True)) for row in theta.to(x.dtype)]
 

@@ -1,4 +1,4 @@
-"""The head: class logits and box distances per point, anchor-free."""
+"""The anchor-free head: class logits and box distances at every point."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The necks: trunk maps to pyramid levels, through the two attention modules."""
+"""The necks: from trunk maps to pyramid levels, with the two attention modules."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ class _Attention(nn.Module):
 
 
 class CrossNeck(_Attention):
-    """Levels of equal width that meet in the cross-layer attention alone (CFPT, arXiv 2407.19696).
+    """Levels of equal width that only the cross-layer attention connects (CFPT, arXiv 2407.19696).
 
-    Each trunk map goes through a 1x1 convolution; no top-down path. CFPT's levels are strides 8 to 64 and it adds a
-    spatial twin of the channel attention, which the paper does not claim. With the cross-layer attention off a
-    feature pyramid takes its place (FPN, Lin et al., CVPR 2017: top-down sum, then a 3x3 convolution per level): the
-    usual baseline.
+    Each trunk map goes through a 1x1 convolution; there is no top-down path. CFPT has levels at strides 8 to 64 and a
+    spatial attention beside the channel attention; the paper does not mention the latter. Without the cross-layer
+    attention the neck is a feature pyramid, the usual baseline (FPN, Lin et al., CVPR 2017: top-down sum, then a 3x3
+    convolution on each level).
 
     Parameters
     ----------

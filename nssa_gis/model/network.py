@@ -59,7 +59,7 @@ class DetectionNetwork(nn.Module):
         image : Tensor, shape (B, C, H, W)
             Values 0 to 1; H and W multiples of the coarsest stride.
         """
-        # centred and scaled here so that every backend gets the same plain 0..1 input
+        # centred and scaled here, so that every backend gets the same input from 0 to 1
         levels = self.neck(self.trunk((image - 0.5) * 4.0))
         outputs = [head(levels[int(s)]) for s, head in self.heads.items()]
         logits, distances = zip(*outputs, strict=True)

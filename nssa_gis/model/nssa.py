@@ -19,7 +19,7 @@ class NonSemanticSparseAttention(nn.Module):
         g = sigmoid(Conv1x1(mean(X)));   Y = X + lambda * (g * O);   Y = Y + DW3(Y)
 
     R is a learned relative position bias (local form), M masks padded keys. The layer mixes only ``window`` x
-    ``window`` positions, so it cannot build the meaning of the scene and is left with edges and textures.
+    ``window`` positions. So it cannot learn what the scene means; it works on edges and textures.
 
     Stated by the paper (Liu et al., Sci Rep 16, 11577): attention stays inside local patches. Inferred: contiguous
     8x8 windows (SMA-YOLO's and SparseViT's code interleave: ``partition="dilated"``), the relative bias, the gate's

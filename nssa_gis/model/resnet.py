@@ -1,4 +1,4 @@
-"""A ResNet trunk whose parameters bear the names that torchvision and timm use."""
+"""A ResNet trunk; its parameters have the names that torchvision and timm use."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ class Bottleneck(nn.Module):
 
 
 class ResNetTrunk(nn.Module):
-    """Stem of stride 4 and four stages of bottlenecks; diffusion wavelet convolutions before the named steps down.
+    """Stem of stride 4 and four stages of bottlenecks, with diffusion wavelet convolutions after the stages named.
 
     With widths (256, 512, 1024, 2048) and depths (3, 4, 6, 3) it is ResNet-50. The wavelet convolutions start as
-    identities, so pretrained weights keep their meaning. The paper's own trunk is not known; CFPT's is ResNet.
+    identities, so pretrained weights work unchanged. The paper's own trunk is not known; CFPT's is ResNet.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ class ResNetTrunk(nn.Module):
         self.wavelets = wavelets_of(config)
         bands = config.in_channels
         for name, values in (("mean", _MEAN), ("deviation", _DEVIATION)):
-            # further bands take the average of the three
+            # further bands get the average of the three
             more = values + (sum(values) / 3,) * max(bands - 3, 0)
             self.register_buffer(name, torch.tensor(more[:bands]).view(1, -1, 1, 1), persistent=False)
 
@@ -88,8 +88,8 @@ class ResNetTrunk(nn.Module):
 def load_resnet(trunk: ResNetTrunk, path: Path) -> None:
     """Load a ResNet state dict by name, as torchvision and timm write it, from a ``.safetensors`` file.
 
-    The classifier (``fc.*``) is left out; everything else must be there and fit. Wavelet convolutions keep their
-    start.
+    The classifier (``fc.*``) is skipped; everything else must be there and have the right shape. The wavelet
+    convolutions keep their start values.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def load_resnet(trunk: ResNetTrunk, path: Path) -> None:
     Raises
     ------
     NssaError
-        Unreadable, or not the weights of this trunk.
+        The file cannot be read, or holds weights of another trunk.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file

@@ -12,8 +12,8 @@ from nssa_gis.model.diffusion_wavelet import DiffusionWaveletConv
 class Trunk(nn.Module):
     """Stem and three stages of stride-2 convolution and cross-stage block.
 
-    Diffusion wavelet convolutions stand before the down-sampling steps named in the config, where detail would be
-    lost. No stride-32 stage: objects of 6 to 30 px do not need it.
+    Diffusion wavelet convolutions come before the down-sampling steps named in the config, where detail would be
+    lost. There is no stage of stride 32: objects of 6 to 30 px do not need it.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class Trunk(nn.Module):
 
 
 def wavelets_of(config: DetectorConfig) -> nn.ModuleDict:
-    """Build the diffusion wavelet convolutions of a trunk, by the stride they stand at."""
+    """Build the diffusion wavelet convolutions of a trunk, keyed by stride."""
     w = config.wavelet
     if w is None:
         return nn.ModuleDict()

@@ -1,4 +1,4 @@
-"""The seam band: detections that another tile may have seen too, with what the matching needs of them."""
+"""The seam band: detections that another tile may have found too, with the columns that the matching needs."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 from nssa_gis.boxes.columns import CUT_BOTTOM, CUT_LEFT, CUT_RIGHT, CUT_TOP, GridDetections
 from nssa_gis.geo.grid import TileGrid
 
-#: Pixels by which a detector's edge may miss a tile edge. Boxes this close to a window count as reaching it.
+#: Error of a box edge at a tile edge, pixels. A box this close to a window counts as reaching it.
 SLACK = 3.0
 
-# A cut box ends short of the tile edge by a small part of its length (the regression error of its far side),
-# so "near an edge" grows with the box.
+# The regression error of a cut box grows with its length, so the distance that counts as "near an edge" does too.
 _NEAR_PART = 0.04
 
 SIDES = np.array([CUT_LEFT, CUT_TOP, CUT_RIGHT, CUT_BOTTOM], np.uint8)
@@ -22,7 +21,7 @@ SIDES = np.array([CUT_LEFT, CUT_TOP, CUT_RIGHT, CUT_BOTTOM], np.uint8)
 
 @dataclass(frozen=True)
 class Band:
-    """Detections in canonical order with their place in the grid.
+    """Detections in canonical order, with their position in the grid.
 
     Attributes
     ----------
@@ -31,10 +30,10 @@ class Band:
     row, col : ndarray of int64, shape (N,)
         Tile row and column.
     near : ndarray of uint8, shape (N,)
-        Bits ``CUT_*`` of inner tile edges that the box touches or nearly touches: beyond them it may go on.
+        Bits ``CUT_*`` of the inner tile edges that the box touches or nearly touches; the object may go on there.
     view : ndarray of float64, shape (N, 4)
-        The box in pixels of its own tile; sides in `near` are moved `SLACK` beyond the tile edge, because
-        where they truly are the tile does not know.
+        The box in pixels of its own tile. Sides in `near` are moved `SLACK` beyond the tile edge, because the tile does
+        not show where they really are.
     """
 
     found: GridDetections
@@ -45,7 +44,7 @@ class Band:
 
     @classmethod
     def of(cls, found: GridDetections, grid: TileGrid) -> Band:
-        """Place detections in the grid."""
+        """Compute the position of detections in the grid."""
         row, col = grid.rows_of(found.tile), grid.cols_of(found.tile)
         view = np.empty((4, len(found)))
         near = np.zeros(len(found), np.uint8)
@@ -78,7 +77,7 @@ class Band:
         return Band(self.found.take(index), *(getattr(self, f)[index] for f in ("row", "col", "near", "view")))
 
     def reaches_any(self, grid: TileGrid) -> NDArray[np.bool_]:
-        """Whether each box comes (within `SLACK`) to the window of another tile; if not, it is final."""
+        """Whether each box reaches (within `SLACK`) the window of another tile; if not, it is final."""
         low, high = grid.effective_overlap + SLACK, grid.step - SLACK
         x0, y0, x1, y1 = self.view.T
         reaches: NDArray[np.bool_] = (
@@ -90,13 +89,13 @@ class Band:
         return reaches
 
     def reaches_row(self, row: int, grid: TileGrid) -> NDArray[np.bool_]:
-        """Whether tiles of `row` or below may still have seen each box."""
+        """Whether tiles of `row` or below may show each box."""
         offset = (row - self.row) * grid.step
         return (offset < grid.tile) & (self.view[:, 3] > offset - SLACK) & (row < grid.rows)
 
 
 def canonical(found: GridDetections) -> NDArray[np.intp]:
-    """Order by tile, then ``y0, x0, y1, x1``, label, score (falling), cut: the same whatever the order given.
+    """Order by tile, then ``y0, x0, y1, x1``, label, score (descending), cut. It does not depend on the given order.
 
     Parameters
     ----------
@@ -123,7 +122,7 @@ def canonical(found: GridDetections) -> NDArray[np.intp]:
         tied = np.flatnonzero(np.concatenate([equal, [False]]) | np.concatenate([[False], equal]))
         rows = found.take(order[tied])
         x0, y0, x1, y1 = rows.boxes.T
-        # `rough` first keeps runs apart; rows that agree in every key are interchangeable.
+        # `rough` is the first key and keeps the groups apart; rows that agree in every key are interchangeable.
         keys = (rows.cut, -rows.scores, rows.labels, x1, y1, x0, y0, rows.tile, rough[tied])
         order[tied] = order[tied][np.lexsort(keys)]
     return order

@@ -11,11 +11,12 @@ from nssa_gis.geo.grid import TileGrid
 from nssa_gis.seams.band import SIDES, SLACK, Band
 from nssa_gis.seams.pairs import FIRST_SEES_MORE, JOIN, SECOND_SEES_MORE, Edges
 
-# Pieces of a joined object that saw the same true side: within this many pixels it is noise and they are
-# averaged; beyond, the object is slanted and each piece shows its own part of it, so the outermost counts.
+# Two pieces of a joined object may show the same true side. If they differ by less than this many pixels, it is noise
+# and they are averaged. If they differ more, the object is slanted, each piece shows its own part, and the outermost
+# side counts.
 _AGREE = 2 * SLACK
 
-# Who speaks for an object, best first.
+# Kinds of boxes; the best kind represents an object.
 _WHOLE, _JOINED, _CUT, _PIECE = 0, 1, 2, 3
 
 _BITS = np.array([bin(k).count("1") for k in range(16)], np.int64)
@@ -50,13 +51,13 @@ def components(count: int, i: IndexArray, j: IndexArray) -> IndexArray:
 
 
 def resolve(band: Band, edges: Edges, grid: TileGrid) -> GridDetections:
-    """One record for each object among whole components of matched boxes.
+    """Choose or build one record for each object, among complete components of matched boxes.
 
-    Pieces that each saw one end are joined first. Then the best takes everything matched with itself: whole
-    boxes before joined ones before cut ones; then the fewer cut sides, the farther from its tile's edge, the
-    higher score. The view from the middle of a tile has the fullest surroundings, and unlike the best of all
-    scores it does not favour objects that happen to be seen more often. What was matched with a taken box only, not
-    with the best, goes on by itself: there is no chaining.
+    Pieces that each show one end are joined first. Then the best box of the component represents the object, and the
+    boxes that were matched with it are dropped. Best means: whole boxes before joined ones before cut ones; then fewer
+    cut sides; then a larger distance from the edge of the tile; then the higher score. A box in the middle of a tile
+    has the most context. The highest of all scores would favour objects that lie in several tiles. A box that was
+    matched with a dropped box only, not with the best one, stays: there is no chaining.
 
     Parameters
     ----------
@@ -70,8 +71,8 @@ def resolve(band: Band, edges: Edges, grid: TileGrid) -> GridDetections:
     Returns
     -------
     GridDetections
-        A whole object has the record of its best box; a joined one that of its best piece, with the joined
-        box and only those cut sides on which no piece saw its end.
+        A whole object has the record of its best box. A joined object has the record of its best piece, with the
+        joined box, and is cut only on sides where no piece shows its end.
     """
     count = len(band)
     join = edges.kind == JOIN
@@ -102,7 +103,7 @@ def _ranking(band: Band, edges: Edges, joined: NDArray[np.bool_], grid: TileGrid
     dominated[edges.i[edges.kind == SECOND_SEES_MORE]] = True
     tier = np.where(band.near == 0, _WHOLE, np.where(dominated, _PIECE, _CUT))
     tier = np.where(joined, _JOINED, tier)
-    # Non-negative float32 values sort like their bits, so that one integer holds all but the last tie-break.
+    # Non-negative float32 values sort like their bits, so one integer holds all keys but the last.
     depth = np.maximum(_depth(band, grid), 0.0).astype(np.float32).view(np.int32).astype(np.int64)
     key = ((tier * 8 + _BITS[band.found.cut & 15]) * 8 + _BITS[band.near]) << 32
     key += 0x7F800000 - depth

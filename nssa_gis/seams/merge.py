@@ -1,4 +1,4 @@
-"""Seam merge: one record for each object, whatever the number of tiles that saw it."""
+"""Seam merge: one record for each object, however many tiles show it."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from nssa_gis.seams.band import Band, canonical
 from nssa_gis.seams.groups import components, resolve
 from nssa_gis.seams.pairs import Edges, find_edges
 
-# Rows of tiles are taken together up to about this many boxes: enough to hide numpy's call overhead, few
-# enough to stay in the cache.
+# Rows of tiles are processed together up to about this many boxes: enough to hide numpy's call overhead, few
+# enough to stay in the processor's cache.
 _BLOCK = 1 << 16
 
 
 class SeamMerger:
     """Merge detections over tile seams, one row of tiles after another.
 
-    Boxes of one tile are never merged. Boxes of two tiles are compared inside the window that both tiles see,
+    Boxes of one tile are never merged. Boxes of two tiles are compared inside the window that both tiles share,
     one to one, boxes of the same class first. Two boxes that agree in place but not in class are one object,
     of the class of the better box. A box that a tile edge cuts gives way to a box that shows more of the
     object. Two boxes that each show one end of an object are joined, over any number of tiles. Of several
-    whole boxes the one farthest from the edge of its tile is kept.
+    whole boxes the one that is farthest from the edge of its tile is kept.
 
     The result does not depend on the order of the boxes in a row, or on the order in which tiles are
     processed. Memory holds only the boxes that a later row may still change: those that reach the next row
@@ -54,11 +54,11 @@ class SeamMerger:
 
     @property
     def pending(self) -> int:
-        """Boxes held back because a later row may change them."""
+        """Number of boxes that are held back because a later row may change them."""
         return len(self._band)
 
     def add_row(self, row: int, found: GridDetections) -> GridDetections:
-        """Take all detections of one row of tiles.
+        """Add all detections of one row of tiles.
 
         Parameters
         ----------
@@ -84,7 +84,7 @@ class SeamMerger:
         return self._advance(found, row + 1)
 
     def finish(self) -> GridDetections:
-        """End of the scene: everything that was held back.
+        """Finish the scene and return everything that was held back.
 
         Returns
         -------
@@ -93,7 +93,7 @@ class SeamMerger:
         return self._advance(GridDetections.empty(), self.grid.rows)
 
     def _advance(self, found: GridDetections, next_row: int) -> GridDetections:
-        """Take detections of rows below `next_row`; return what rows from `next_row` on cannot change."""
+        """Add detections of rows below `next_row`; return what rows from `next_row` on cannot change."""
         self._next_row = next_row
         found = found.take(canonical(found))
         fresh = Band.of(found, self.grid)
@@ -104,7 +104,7 @@ class SeamMerger:
         return final.take(canonical(final))
 
     def _match(self, fresh: Band, next_row: int) -> GridDetections:
-        """Match new boxes with the held ones and one another; settle every group that is complete."""
+        """Match new boxes with the held ones and with one another; finish every complete group."""
         held = len(self._band)
         band = Band.concat([self._band, fresh])
         is_fresh = np.arange(len(band)) >= held
@@ -164,7 +164,7 @@ def merge_detections(found: GridDetections, grid: TileGrid, *, iou: float = 0.4)
 
 
 def _subset(band: Band, edges: Edges, keep: NDArray[np.bool_]) -> tuple[Band, Edges]:
-    """Take some boxes and the edges among them; no edge may lead out."""
+    """Select some boxes and the edges among them; no edge may lead to another box."""
     position = np.cumsum(keep) - 1
     inside = keep[edges.i]
     return band.take(np.flatnonzero(keep)), Edges(

@@ -1,4 +1,4 @@
-"""Which boxes of two tiles are the same object: one-to-one matching inside the window both tiles saw."""
+"""Which boxes of two tiles are the same object: one-to-one matching inside the window that both tiles share."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from nssa_gis.boxes.iou import bounded_ranges, pair_iou
 from nssa_gis.geo.grid import TileGrid
 from nssa_gis.seams.band import SLACK, Band
 
-#: Kinds of edges between two boxes: the same extent seen twice; one sees more of the object; each sees
-#: an end of it.
+#: Kinds of edges between two boxes: both show the same extent; one shows more of the object; each shows one
+#: end of it.
 SAME, FIRST_SEES_MORE, SECOND_SEES_MORE, JOIN = 0, 1, 2, 3
 
-# Two tiles that saw the same pixels disagree on the class: one object if the boxes agree this well and
+# Two tiles with the same pixels disagree on the class. It is one object if the IoU of the boxes is at least this and
 # neither tile has a box of the other's class there.
 _CROSS_CLASS_IOU = 0.5
 
-# A piece cut off at a tile edge, when the boxes do not agree (a slanted object shows a smaller box in its
-# piece): the part of the piece that must lie in the fuller box, and the agreement needed along the cut axis.
+# A tile edge cuts off a piece, and the boxes do not agree (the piece of a slanted object has a smaller box): the part
+# of the piece that must lie in the fuller box, and the agreement that is needed along the cut axis.
 _PIECE_INSIDE = 0.7
 _PIECE_ALONG = 0.5
-# Two ends of one long slanted object share less than that.
+# The two ends of one long slanted object share less.
 _ENDS_INSIDE = 0.5
 
 FloatArray = NDArray[np.float64]
@@ -82,7 +82,7 @@ def find_edges(band: Band, fresh: NDArray[np.bool_], grid: TileGrid, iou: float)
 
 
 def _common(offset: int, grid: TileGrid) -> tuple[float, float]:
-    """Give the interval that a tile and the one `offset` steps on both see, with slack, in the former."""
+    """Interval that a tile shares with the tile `offset` steps on, with slack, in pixels of the former."""
     shift = offset * grid.step
     return max(0, shift) - SLACK, grid.tile + min(0, shift) + SLACK
 
@@ -182,12 +182,12 @@ class _Facing:
         start = self.clipped1[:, along]
         length = self.clipped1[:, along + 2] - start
         keys = self.base2 + self.clipped2[:, along]
-        # Overlap t along one axis lets the starts differ by this much at most; a hair more for rounding.
+        # At an overlap t along one axis the starts differ by no more than this; `hair` allows for rounding.
         hair = 1e-3
         low = np.searchsorted(keys, self.base1 + start - length * (1.0 - iou) / iou - hair, side="left")
         high = np.searchsorted(keys, self.base1 + start + length * (1.0 - iou) + hair, side="right")
         found = []
-        # Across the seam the same bound holds; testing it first spares most of the full overlaps.
+        # The same bound holds across the seam. Testing it first avoids computing most of the overlaps.
         across = 1 - along
         start1 = np.ascontiguousarray(self.clipped1[:, across])
         start2 = np.ascontiguousarray(self.clipped2[:, across])
@@ -207,10 +207,10 @@ class _Facing:
         return i, j, overlap
 
     def _as_found(self, i: IndexArray, j: IndexArray, overlap: FloatArray, iou: float) -> None:
-        """Compare pairs below `iou` once more by the boxes as they were found (in place).
+        """Compare pairs below `iou` once more, by their boxes as detected; changes `overlap` in place.
 
-        A box near a tile edge need not be cut there; moving its side beyond the edge makes a small one, which
-        is whole, too long to be known again.
+        A box near a tile edge may still be whole. Moving its side beyond the edge makes a small box so much longer that
+        it no longer overlaps its counterpart enough.
         """
         near = self.band.near
         doubtful = np.flatnonzero((overlap < iou) & ((near[self.rows1[i]] | near[self.rows2[j]]) > 0))
@@ -225,11 +225,11 @@ class _Facing:
         overlap[doubtful] = np.maximum(overlap[doubtful], pair_iou(found1, found2))
 
     def _sees_more(self, i: IndexArray, j: IndexArray) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """Whether the first box goes on where the second is cut off, and the other way round."""
+        """Whether the first box goes on where the second is cut off, and vice versa."""
         band, tile = self.band, self.grid.tile
         more1, more2 = np.zeros(len(i), bool), np.zeros(len(i), bool)
         a, b = self.rows1[i], self.rows2[j]
-        some = np.flatnonzero(band.near[a] | band.near[b])  # whole boxes see the same
+        some = np.flatnonzero(band.near[a] | band.near[b])  # two whole boxes show the same
         a, b = a[some], b[some]
         shift_x, shift_y = self.dc * self.grid.step, self.dr * self.grid.step
         va, vb = band.view[a], band.view[b] + [shift_x, shift_y, shift_x, shift_y]
@@ -300,7 +300,7 @@ class _Facing:
 
 
 def one_to_one(i: IndexArray, j: IndexArray, value: FloatArray) -> IndexArray:
-    """Greedy matching: the pair of the highest value first, each end used once; ties by i, then by j.
+    """Greedy matching: the pair with the highest value first, each end used once; ties by i, then by j.
 
     Parameters
     ----------
@@ -340,7 +340,7 @@ def one_to_one(i: IndexArray, j: IndexArray, value: FloatArray) -> IndexArray:
     return np.concatenate([*chosen, _one_by_one(i, j, left)])
 
 
-# As in the suppression: simultaneous rounds first, a plain loop for what a pathological chain leaves over.
+# As in the suppression: rounds over all pairs first, then a plain loop for the rest of a pathological chain.
 _MAX_ROUNDS = 32
 
 
