@@ -116,9 +116,10 @@ def as_published(recipe: Recipe, folder: Path) -> Recipe:
         images = [{key: image[key] for key in kept if key in image} for image in table["images"]]
         path = folder / Path(source.additions or "").name
         path.write_text(json.dumps({"images": images, "annotations": [], "categories": table["categories"]}))
-        return replace(source, additions=str(path))
+        return source.model_copy(update={"additions": str(path)})
 
-    return replace(recipe, sources=tuple(bare(s) if s.additions and labelled(s) else s for s in recipe.sources))
+    sources = tuple(bare(s) if s.additions and labelled(s) else s for s in recipe.sources)
+    return recipe.model_copy(update={"sources": sources})
 
 
 def reduced(image: LabelledImage, gsd: float) -> LabelledImage:

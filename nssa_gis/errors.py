@@ -49,10 +49,12 @@ def first_fault(error: ValidationError) -> str:
         Such as ``gsd_range.0: should be greater than 0, not -1``.
     """
     first = error.errors(include_url=False, include_context=False)[0]
-    field, value = ".".join(map(str, first["loc"])), f", not {first['input']!a:.60}"
-    message = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    field = "".join(f" {part + 1}" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(". ")
+    message = first["msg"].removeprefix("Value error, ").removeprefix("Input ").replace("a valid tuple", "a list")
     if first["type"] == "missing":
-        message, value = "is missing", ""
+        message = "is missing"
     elif first["type"] == "extra_forbidden":
-        message, value = "is not known", ""
-    return f"{field}: {message}{value}" if field else message
+        message = "is not known; check the spelling"
+    elif message.startswith("should") and not isinstance(first["input"], dict):
+        message += f", not {first['input']!a:.60}"
+    return f"{field}: {message}" if field else message

@@ -110,8 +110,9 @@ def suggest(
         torch.set_num_threads(threads)
     info = load_package(model).info
     classes: dict[str, tuple[str, ...]] = {name: (name,) for name in info.classes}
-    source = Source(dataset, gsd=gsd, only=wanted)
-    (images,) = load_split(Recipe("suggest", info.gsd, info.gsd_range, classes, (source,)), "train")
+    source = Source(path=dataset, gsd=gsd, only=wanted)
+    recipe = Recipe(name="suggest", gsd=info.gsd, gsd_range=info.gsd_range, classes=classes, sources=(source,))
+    (images,) = load_split(recipe, "train")
     if not images:
         raise NssaError(f"{dataset}: no images {'with ' + ', '.join(only) if only else 'there'}")
     network = build_detector(load_package(model)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -38,10 +38,11 @@ def _encodable(text: str) -> str:
 
 
 _Text = Annotated[str, AfterValidator(_encodable)]
-# strict=False lets a list stand for a tuple, as JSON has it; the values in it are strict all the same
-_Name = Annotated[_Text, Field(min_length=1)]
-_Names = Annotated[tuple[_Name, ...], Field(min_length=1, strict=False)]
-_Metres = Annotated[float, Field(gt=0, lt=1e9)]
+# Types of the metadata, and of a training recipe that they come from. strict=False lets a list stand for a tuple, as
+# JSON and TOML have it; the values in it are strict all the same.
+Name = Annotated[_Text, Field(min_length=1)]
+Names = Annotated[tuple[Name, ...], Field(min_length=1, strict=False)]
+Metres = Annotated[float, Field(gt=0, lt=1e9)]
 _Share = Annotated[float, Field(ge=0, le=1)]
 _Range = Annotated[tuple[float, float], Field(strict=False)]
 
@@ -87,13 +88,13 @@ class ModelInfo(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
-    name: _Name
-    version: _Name
+    name: Name
+    version: _Text
     network: dict[str, Any]
-    classes: _Names
-    gsd: _Metres
-    gsd_range: Annotated[tuple[_Metres, _Metres], Field(strict=False)]
-    bands: _Names = ("red", "green", "blue")
+    classes: Names
+    gsd: Metres
+    gsd_range: Annotated[tuple[Metres, Metres], Field(strict=False)]
+    bands: Names = ("red", "green", "blue")
     tile: Annotated[int, Field(gt=0, lt=1 << 20, multiple_of=PAD_MULTIPLE)] = 640
     overlap: Annotated[int, Field(ge=0)] = 128
     score_threshold: _Share = 0.3

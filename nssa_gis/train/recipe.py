@@ -1,14 +1,25 @@
-"""Training recipes: which labelled sources, at what weight, and which scenes are held out."""
+"""Training recipes: which labelled sources, at what weight, and which scenes are held out for validation."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from nssa_gis.errors import NssaError, UsageError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    field_validator,
+    model_validator,
+)
+
+from nssa_gis.errors import NssaError, UsageError, first_fault
+from nssa_gis.runtime.package import Metres, Name
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -16,8 +27,24 @@ else:
     import tomli as tomllib
 
 
-@dataclass(frozen=True)
-class Source:
+def _told(wanted: str) -> WrapValidator:
+    """Say what a value of several types should be: pydantic would report on each type of its own."""
+
+    def check(value: Any, inner: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return inner(value)
+        except ValidationError:
+            raise ValueError(f"should be {wanted}") from None
+
+    return WrapValidator(check)
+
+
+# a list may stand for a tuple, and a text for a path, as TOML has them
+_Texts = Annotated[tuple[str, ...], Field(strict=False)]
+_SETTINGS = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Source(BaseModel):
     """One labelled folder.
 
     Attributes
@@ -25,41 +52,58 @@ class Source:
     path : Path
         The folder.
     weight : float
-        Relative share of training crops drawn from it; 0 for none, as where ``split`` is given.
+        Relative share of the training crops that are drawn from it; 0 for none, which is the default where ``split``
+        is given.
     gsd : float, "native" or None
-        Metres per pixel of images that state none; ``native``: their pixels are used as they are.
+        Ground sample distance, in metres per pixel, of images that state none; ``native``: they are processed at
+        native resolution.
     val_scenes : tuple of str
-        Scenes held out for validation: the ``scene`` field of COCO images, what their name begins with in VisDrone,
+        Scenes held out for validation: the ``scene`` field of COCO images, the beginning of the file name in VisDrone,
         elsewhere and by default the stem of the file name.
     split : "val" or None
-        ``val``: all its images are held out for validation, and teach nothing through another source either.
+        ``val``: all its images are held out for validation, also from the training sets of the other sources.
     only : dict
         Keep images whose field equals the value; an absent field counts as false, null (unknown) never matches.
     upright : bool
-        Its images have an up and a down (oblique views, as in VisDrone): they are mirrored from left to right, but
-        never turned nor mirrored upside down (what is cut out of them is).
+        Its images have an up and a down (oblique views, as in VisDrone): crops are mirrored from left to right, but
+        never rotated nor mirrored upside down (objects cut out of them are).
     cut_out : bool or float
         Objects of its training images are also pasted on images that have none; a number (1 is one metre, not true)
-        is the width in metres that upright ones do not exceed.
+        is the largest width, in metres, of upright ones.
     additions : str or None
         COCO JSON in the source, under a data root or beside the recipe that adds to the source's own labels, image by
         image: :func:`nssa_gis.labels.table.completed`.
     format, annotations, images : str or None
         As in :func:`nssa_gis.labels.registry.read_table`; annotations may also lie under a data root.
+    optional : bool
+        Left out of the recipe if its folder or a file of labels is not there.
     """
 
-    path: Path
-    weight: float = 1.0
-    gsd: float | str | None = None
-    val_scenes: tuple[str, ...] = ()
-    split: str | None = None
-    only: dict[str, Any] = field(default_factory=dict)
+    model_config = _SETTINGS
+
+    path: Annotated[Path, Field(strict=False)]
+    weight: Annotated[float, Field(ge=0)] = 1.0
+    gsd: Annotated[Metres | Literal["native"] | None, _told('a number over 0 or "native"')] = None
+    val_scenes: _Texts = ()
+    split: Annotated[Literal["val"] | None, _told('"val", or left out')] = None
+    only: dict[str, Any] = Field(default_factory=dict)
     upright: bool = False
-    cut_out: bool | float = False
+    cut_out: Annotated[bool | Metres, _told("true, false or a width in metres")] = False
     additions: str | None = None
     format: str | None = None
     annotations: str | None = None
     images: str | None = None
+    optional: bool = Field(default=False, repr=False)  # says nothing of the data: no part of what a run is told by
+
+    @model_validator(mode="before")
+    @classmethod
+    def _held_out_whole(cls, values: Any) -> Any:
+        """Give a source that is held out whole the weight 0."""
+        if not isinstance(values, dict) or values.get("split") != "val":
+            return values
+        if values.get("weight", 0) or values.get("val_scenes"):
+            raise ValueError('is held out whole (split = "val"): leave weight and val_scenes out')
+        return {**values, "weight": 0.0}
 
     @property
     def name(self) -> str:
@@ -67,8 +111,7 @@ class Source:
         return self.path.name
 
 
-@dataclass(frozen=True)
-class Recipe:
+class Recipe(BaseModel):
     """What a model is trained on.
 
     Attributes
@@ -76,27 +119,36 @@ class Recipe:
     name : str
         Name of the trained package.
     gsd : float
-        Metres per pixel the network works at.
+        Ground sample distance that the network works at, metres per pixel.
     gsd_range : tuple of float
-        Range of GSD of scenes it is meant for.
+        Lowest and highest GSD of the scenes that it is meant for.
     classes : dict of str to tuple of str
         Class of the model to category names of the sources.
     sources : tuple of Source
-        The data.
+        The data; the tables ``[[source]]`` of a file.
     licence : str
-        Terms of the weights.
+        Terms of use of the weights.
     clutter : bool
-        Training crops get drawn roof units, vents and skylights: for classes that these are mistaken for, not for
-        classes that they belong to.
+        Synthetic roof units, vents and skylights are drawn into training crops: for classes that these are mistaken
+        for, not for classes that they belong to.
     """
 
-    name: str
-    gsd: float
-    gsd_range: tuple[float, float]
-    classes: dict[str, tuple[str, ...]]
-    sources: tuple[Source, ...]
+    model_config = ConfigDict(**_SETTINGS, populate_by_name=True)
+
+    name: Name
+    gsd: Metres
+    gsd_range: Annotated[tuple[Metres, Metres], Field(strict=False), _told("two numbers over 0, the lower one first")]
+    classes: Annotated[dict[Name, _Texts], Field(min_length=1)]
+    sources: Annotated[tuple[Source, ...], Field(strict=False, validation_alias="source")]
     licence: str = "unspecified"
     clutter: bool = False
+
+    @field_validator("gsd_range")
+    @classmethod
+    def _ordered(cls, pair: tuple[float, float]) -> tuple[float, float]:
+        if pair[0] > pair[1]:
+            raise ValueError("should be two numbers over 0, the lower one first")
+        return pair
 
 
 def load_recipe(path: Path, roots: Sequence[Path]) -> Recipe:
@@ -105,101 +157,43 @@ def load_recipe(path: Path, roots: Sequence[Path]) -> Recipe:
     Raises
     ------
     NssaError
-        The file is missing or no TOML, or a source that is not optional is found nowhere.
+        The file is missing or no TOML, a value in it is wrong, or a source that is not optional is found nowhere.
     """
     try:
-        values = tomllib.loads(path.read_text())
+        recipe = Recipe.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except ValidationError as error:
+        raise NssaError(f"{path}: {first_fault(error)}") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise NssaError(f"cannot read the recipe {path}: {error}") from None
     places = [*roots, path.parent]
-    _check(path, "the recipe", values, _RECIPE_KEYS, ("name", "gsd", "gsd_range", "classes", "source"))
-    if len(values["gsd_range"]) != 2:
-        raise NssaError(f"{path}: gsd_range is two numbers")
-    for name, members in values["classes"].items():
-        _check(path, "[classes]", {name: members}, {name: (_texts, "a list of category names")}, ())
-    sources = []
-    for number, entry in enumerate(values["source"], 1):
-        _check(path, f"source {number}", entry, _SOURCE_KEYS, ("path",))
-        if entry.get("split") == "val":
-            if entry.setdefault("weight", 0.0) or entry.get("val_scenes"):
-                raise NssaError(f'{path}: source {number} is held out whole (split = "val"): no weight, no val_scenes')
-        found = next((r / entry["path"] for r in places if (r / entry["path"]).is_dir()), None)
-        rest = {k: v for k, v in entry.items() if k not in ("path", "optional", "val_scenes")}
-        if found is not None:
-            # suggested labels lie where they were written, not among the source's own files
-            tables = {k: rest[k] for k in ("annotations", "additions") if k in rest}
-            there = {k: next(filter(Path.exists, (p / v for p in (found, *places))), None) for k, v in tables.items()}
-            if None in there.values() and entry.get("optional"):
-                continue
-            rest |= {k: str(table.absolute()) for k, table in there.items() if table is not None}
-            sources.append(Source(found, val_scenes=tuple(entry.get("val_scenes", ())), **rest))
-        elif not entry.get("optional"):
+    found = []
+    for source in recipe.sources:
+        there = _located(source, places)
+        if there is not None:
+            found.append(there)
+        elif not source.optional:
             raise NssaError(
-                f"{path}: source {entry['path']!r} is under none of {[str(p) for p in places]}; "
+                f"{path}: source {str(source.path)!r} is under none of {[str(p) for p in places]}; "
                 "name its parent folder with --data-root"
             )
-    low, high = map(float, values["gsd_range"])
-    return Recipe(
-        values["name"],
-        float(values["gsd"]),
-        (low, high),
-        {k: tuple(v) for k, v in values["classes"].items()},
-        tuple(sources),
-        values.get("licence", "unspecified"),
-        values.get("clutter", False),
-    )
+    return recipe.model_copy(update={"sources": tuple(found)})
 
 
-def _number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0
-
-
-def _text(value: Any) -> bool:
-    return isinstance(value, str)
-
-
-def _texts(value: Any) -> bool:
-    return isinstance(value, list) and all(map(_text, value))
-
-
-_Keys = dict[str, tuple[Callable[[Any], bool], str]]
-_RECIPE_KEYS: _Keys = {
-    "name": (_text, "a text"),
-    "gsd": (lambda v: _number(v) and v > 0, "a number over 0"),
-    "gsd_range": (lambda v: isinstance(v, list) and all(map(_number, v)), "two numbers"),
-    "classes": (lambda v: isinstance(v, dict) and bool(v), "a table of classes"),
-    "source": (lambda v: isinstance(v, list) and all(isinstance(s, dict) for s in v), "one or more [[source]] tables"),
-    "licence": (_text, "a text"),
-    "clutter": (lambda v: isinstance(v, bool), "true or false"),
-}
-_SOURCE_KEYS: _Keys = {
-    "path": (_text, "a folder name"),
-    "weight": (_number, "a number from 0"),
-    "gsd": (lambda v: v == "native" or (_number(v) and v > 0), 'a number over 0 or "native"'),
-    "val_scenes": (_texts, "a list of texts"),
-    "split": (lambda v: v == "val", '"val" (or left out)'),
-    "only": (lambda v: isinstance(v, dict), "a table"),
-    "optional": (lambda v: isinstance(v, bool), "true or false"),
-    "upright": (lambda v: isinstance(v, bool), "true or false"),
-    "cut_out": (lambda v: isinstance(v, bool) or (_number(v) and v > 0), "true, false or a width in metres"),
-    "format": (_text, "a text"),
-    "annotations": (_text, "a text"),
-    "additions": (_text, "a text"),
-    "images": (_text, "a text"),
-}
-
-
-def _check(path: Path, where: str, values: dict[str, Any], keys: _Keys, needed: Sequence[str]) -> None:
-    """Check keys and kinds of values of one table."""
-    for key in needed:
-        if key not in values:
-            raise NssaError(f"{path}: {where} lacks {key!r}")
-    for key, value in values.items():
-        if key not in keys:
-            raise NssaError(f"{path}: {where} has the unknown key {key!r}; known: {', '.join(keys)}")
-        fits, wanted = keys[key]
-        if not fits(value):
-            raise NssaError(f"{path}: {key!r} of {where} must be {wanted}, not {value!r}")
+def _located(source: Source, places: Sequence[Path]) -> Source | None:
+    """Give a source with the paths where its files are; None where its folder, or a file of an optional one, is not."""
+    folder = next((p for p in (place / source.path for place in places) if p.is_dir()), None)
+    if folder is None:
+        return None
+    changes: dict[str, Any] = {"path": folder}
+    for kind in ("annotations", "additions"):
+        name = getattr(source, kind)
+        # suggested labels lie where they were written, not among the source's own files
+        file = name and next((f for f in (place / name for place in (folder, *places)) if f.exists()), None)
+        if file:
+            changes[kind] = str(file.absolute())
+        elif name and source.optional:
+            return None
+    return source.model_copy(update=changes)
 
 
 def recipe_of_folders(
@@ -210,11 +204,11 @@ def recipe_of_folders(
     Parameters
     ----------
     folders : sequence of Path
-        In any of the formats that :func:`nssa_gis.labels.registry.guess_format` tells by what lies there.
+        In any of the formats that :func:`nssa_gis.labels.registry.guess_format` recognises.
     classes : sequence of str
-        Each ``name`` or ``name=category+category``, or several of them between commas.
+        Each ``name`` or ``name=category+category``, or several of them separated by commas.
     gsd : float
-        Metres per pixel to work at; also taken for images that state none.
+        Ground sample distance to work at, in metres per pixel; also that of images that state none.
     val_scenes : sequence of str
         Scenes held out, as in :class:`Source`.
     name : str
@@ -223,15 +217,18 @@ def recipe_of_folders(
     Raises
     ------
     UsageError
-        There are no classes, or a text is none.
+        There are no classes, a text does not name one, or the name is not UTF-8.
     """
     table = {}
     for item in (part for text in classes for part in text.split(",")):
         label, _, members = item.partition("=")
         table[label.strip()] = tuple(m.strip() for m in (members or label).split("+"))
         if not all((label.strip(), *table[label.strip()])):
-            raise UsageError(f"{item!r} is no class; write NAME or NAME=CATEGORY+CATEGORY")
+            raise UsageError(f"{item!r} is not a class; write NAME or NAME=CATEGORY+CATEGORY")
     if not table:
         raise UsageError("no classes: name them with --classes car,ship or --classes vehicle=car+truck+bus")
-    sources = tuple(Source(Path(f), gsd=gsd, val_scenes=tuple(val_scenes)) for f in folders)
-    return Recipe(name, gsd, (gsd * 0.6, gsd * 1.6), table, sources)
+    try:
+        sources = tuple(Source(path=Path(f), gsd=gsd, val_scenes=tuple(val_scenes)) for f in folders)
+        return Recipe(name=name, gsd=gsd, gsd_range=(gsd * 0.6, gsd * 1.6), classes=table, sources=sources)
+    except ValidationError as error:
+        raise UsageError(f"the training cannot be set up: {first_fault(error)}") from None

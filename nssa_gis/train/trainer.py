@@ -7,7 +7,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -361,7 +361,8 @@ class Trainer:
         told = {}
         for number, s in enumerate(self.recipe.sources, 1):
             labels = [Path(f).read_bytes() for f in (s.annotations, s.additions) if f and Path(f).is_file()]
-            rest = repr(replace(s, path=Path(s.name), weight=0.0, annotations=None, additions=None)).encode()
+            plain = {"path": Path(s.name), "weight": 0.0, "annotations": None, "additions": None}
+            rest = repr(s.model_copy(update=plain)).encode()
             told[f"{number} {s.name}"] = f"{s.weight:g} {hashlib.sha256(b'/'.join((rest, *labels))).hexdigest()[:8]}"
         return told
 

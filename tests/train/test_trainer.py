@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 
 import pytest
 import torch
@@ -156,8 +155,8 @@ def test_a_resume_with_other_labels_or_scenes_is_told(coco_folder, tmp_path):
         events = []
         made = trainer(coco_folder, tmp_path / "run", steps=2, events=events)
         (source,) = made.recipe.sources
-        source = replace(source, additions=str(additions) if additions else None, val_scenes=val_scenes)
-        made.recipe = replace(made.recipe, sources=(source,))
+        changes = {"additions": str(additions) if additions else None, "val_scenes": val_scenes}
+        made.recipe = made.recipe.model_copy(update={"sources": (source.model_copy(update=changes),)})
         if resume:
             made.resume()
         made.run()
