@@ -1,1 +1,1 @@
-"""What is measured, against whom: every file is a command, `python -m benchmarks.<name>`."""
+"""Benchmarks: every file is a command, `python -m benchmarks.<name>`."""

@@ -1,11 +1,11 @@
-"""What each module is worth: the same small real task, steps and data for every variant, several seeds.
+"""What each module adds: the same small real task, steps and data for every variant, with several seeds.
 
 ``python -m benchmarks.ablation --data-root DIR --run DIR [--variants plain,all] [--seeds 3] [--quick] [--json FILE]``
 
-Runs that are done are kept in the run folder, so a broken-off ablation goes on where it stopped; a folder with runs of
-another task, network or schedule is refused. Speed is measured at the end, all variants in turn within one process, on
-the inference form (folded, bf16 where the CPU has it). AP tiny is of objects of 8 to 16 px a side (root of the area) in
-pixels of the network, 0.25 m: the images come at several GSDs, and original pixels would mix them.
+Finished runs stay in the run folder, so an interrupted ablation continues where it stopped. A folder with runs of
+another task, network or schedule is refused. Speed is measured at the end, all variants in turn in one process, on the
+inference form (folded, bf16 if the CPU has it). AP tiny is for objects of 8 to 16 px a side (root of the area), in
+pixels of the network (0.25 m), because the images have several GSDs.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Variant:
 
     config: DetectorConfig
     assigner: str = "gaussian"
-    gain: float | None = None  # start of the cross-layer attention's gain, if not its own (0.01)
+    gain: float | None = None  # start value of the gain of the cross-layer attention, if not the usual 0.01
 
 
 def variants(size: str) -> dict[str, Variant]:
@@ -69,7 +69,7 @@ def variants(size: str) -> dict[str, Variant]:
         "all-layernorm": Variant(replace(full, cross_layer=layernorm)),
         "all-dilated": Variant(replace(full, sparse_attention=dilated)),
         "all-tal": Variant(full, "tal"),
-        # remedies for the cross-layer attention, which alone gained nothing in size n at this budget
+        # changes to the cross-layer attention, which alone gains nothing in size n with so few steps
         "+cca gain 0.1": Variant(replace(plain, cross_layer=full.cross_layer), gain=0.1),
     }
     if full.cross_layer.strides != (4, 8, 16):
@@ -78,7 +78,7 @@ def variants(size: str) -> dict[str, Variant]:
 
 
 def train(name: str, variant: Variant, recipe: Recipe, options: TrainOptions, folder: Path) -> None:
-    """Train one run, unless its detections are there."""
+    """Train one run, unless its detections exist already."""
     _check_same(
         folder,
         {
@@ -99,7 +99,7 @@ def train(name: str, variant: Variant, recipe: Recipe, options: TrainOptions, fo
         _open_gain(trainer, variant.gain)
     trainer.load()
     held_out = trainer.val_images
-    trainer.val_images = []  # scored below, with the detections kept
+    trainer.val_images = []  # the scoring comes later, from the stored detections
     if trainer.checkpoint.is_file():
         trainer.resume()
     trainer.run()
@@ -117,7 +117,7 @@ def train(name: str, variant: Variant, recipe: Recipe, options: TrainOptions, fo
 
 
 def _check_same(folder: Path, facts: dict[str, Any]) -> None:
-    """Refuse to take the run in a folder for another one than it is."""
+    """Raise an error if the folder holds a run of another task, network or schedule."""
     path, text = folder / "run.json", json.dumps(facts, sort_keys=True)
     if not path.is_file():
         if (folder / "detections.npz").is_file():
@@ -130,7 +130,7 @@ def _check_same(folder: Path, facts: dict[str, Any]) -> None:
 
 @torch.no_grad()
 def _open_gain(trainer: Trainer, value: float) -> None:
-    """Let the cross-layer attention speak from the first step."""
+    """Start the gain of the cross-layer attention at a larger value."""
     for model in (trainer.model, trainer.average.model):
         for activation in model.neck.cross_layer.act:  # type: ignore[union-attr]
             activation.gain.fill_(value)  # type: ignore[union-attr, operator]
@@ -150,7 +150,7 @@ def score(folder: Path, truths: Sequence[ImageTruth]) -> dict[str, float]:
 
 
 def milliseconds(configs: dict[str, DetectorConfig], repeats: int) -> dict[str, float]:
-    """Median milliseconds per megapixel of the network alone, variants in turn so that all see the same machine."""
+    """Median milliseconds per megapixel of the network alone; the variants run in turn, so all meet the same load."""
     dtype = torch.bfloat16 if cpu_has_bf16() else torch.float32
     image = torch.rand(1, 3, _SIDE, _SIDE).to(dtype).contiguous(memory_format=torch.channels_last)
     models = {}
@@ -164,13 +164,13 @@ def milliseconds(configs: dict[str, DetectorConfig], repeats: int) -> dict[str, 
             for name, model in models.items():
                 started = time.perf_counter()
                 model(image)
-                if turn:  # the first turn warms up
+                if turn:  # the first turn is a warm-up
                     times[name].append(time.perf_counter() - started)
     return {name: statistics.median(t) * 1e3 / (_SIDE**2 / 1e6) for name, t in times.items()}
 
 
 def _chosen(sources: Sequence[Sequence[Any]]) -> list[Any]:
-    """At most `_IMAGES` images a source that can be judged, evenly spread."""
+    """At most `_IMAGES` images of each source that can be scored, evenly spread."""
     chosen = []
     for source in sources:
         images = [i for i in source if i.can_be_scored]
@@ -180,7 +180,7 @@ def _chosen(sources: Sequence[Sequence[Any]]) -> list[Any]:
 
 
 def _truths(recipe: Recipe) -> list[ImageTruth]:
-    """Labels of the scored images in pixels of the grid that they are detected on."""
+    """Labels of the scored images, in pixels of the working grid."""
     truths = []
     for image in _chosen(load_split(recipe, "val")):
         height, width = image.height, image.width
@@ -193,7 +193,7 @@ def _truths(recipe: Recipe) -> list[ImageTruth]:
 def main() -> None:
     """Train what is missing, measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data-root", type=Path, action="append", required=True, help="where the sources lie")
+    parser.add_argument("--data-root", type=Path, action="append", required=True, help="folder of the sources")
     parser.add_argument("--run", type=Path, required=True, help="folder of the runs")
     parser.add_argument("--size", choices=[s for s in SIZES if s != "nssa-paper"], default="nssa-s")
     parser.add_argument("--variants", default="", help="comma separated (default: all)")
@@ -202,7 +202,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=16, help="crops a step (default %(default)s)")
     parser.add_argument("--crop", type=int, default=192, help="side of a crop in pixels (default %(default)s)")
     parser.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
-    parser.add_argument("--quick", action="store_true", help="plain and all, 1 seed, 2 steps: does it run at all")
+    parser.add_argument("--quick", action="store_true", help="plain and all, 1 seed, 2 steps, to see that it runs")
     parser.add_argument("--json", type=Path, help="write the rows to this file")
     args = parser.parse_args()
     if args.quick:

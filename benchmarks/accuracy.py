@@ -1,4 +1,4 @@
-"""Accuracy of a model on the held-out scenes of a recipe: per source, GSD, class and size; false boxes; calibration.
+"""Accuracy of a model on the held-out scenes of a recipe, by source, GSD, class and size; calibration.
 
 ``python -m benchmarks.accuracy --data-root DIR [--model NAME|FILE] [--recipe FILE] [--gsds 0.15,0.25]
 [--scene-gsds 0.4,0.5] [--published] [--quick] [--json FILE]``
@@ -36,22 +36,22 @@ _HEAD = f"{'gsd':>5s} {'source':18s} {'objects':>7s} {'AP50':>6s} {'AP':>6s} {'P
 def main() -> None:
     """Measure and print tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data-root", type=Path, action="append", required=True, help="where the sources lie")
+    parser.add_argument("--data-root", type=Path, action="append", required=True, help="folder of the sources")
     parser.add_argument("--model", default=DEFAULT_MODEL, help="built-in name or package (default %(default)s)")
     parser.add_argument(
-        "--recipe", type=Path, default=RECIPE, help="which scenes are held out (default: the vehicle one)"
+        "--recipe", type=Path, default=RECIPE, help="recipe that states the held-out scenes (default: the vehicle one)"
     )
-    parser.add_argument("--gsds", default="", help="metres per pixel to run at, comma separated (default: the model's)")
+    parser.add_argument("--gsds", default="", help="working GSDs, m/px, comma separated (default: the model's)")
     parser.add_argument(
         "--scene-gsds",
         default="",
-        help="metres per pixel that images are reduced to first, comma separated: what is found in scenes so coarse",
+        help="GSDs that the images are reduced to first, m/px, comma separated: accuracy on coarse scenes",
     )
     parser.add_argument(
         "--published",
         action="store_true",
-        help="judge by the labels that the sources publish, without the recipe's additions to them (a source without "
-        "labels of its own keeps them)",
+        help="score against the labels that the sources publish, without the additions of the recipe (a source "
+        "without own labels keeps them)",
     )
     parser.add_argument("--quick", action="store_true", help="at most 20 images a source")
     parser.add_argument("--json", type=Path, help="write the rows to this file")
@@ -61,7 +61,8 @@ def main() -> None:
     recipe, limit = load_recipe(args.recipe, args.data_root), 20 if args.quick else None
     if tuple(recipe.classes) != info.classes:
         parser.error(
-            f"{info.name} has the classes {', '.join(info.classes)}, {args.recipe.name} others: give its --recipe"
+            f"{info.name} has the classes {', '.join(info.classes)}, {args.recipe.name} has others; "
+            "give the model's recipe with --recipe"
         )
     with TemporaryDirectory() as folder:
         recipe = as_published(recipe, Path(folder)) if args.published else recipe
@@ -191,9 +192,10 @@ def recall_by_size(pairs: Sequence[Pair], threshold: float) -> dict[str, str]:
 
 
 def calibration(sources: dict[str, list[Pair]]) -> dict[str, object]:
-    """How far scores are from precisions: as they are, and by a line on top that is fitted on the other sources only.
+    """Calibration error of each source: of the scores, and after a Platt scaling fitted on the other sources only.
 
-    The package's lines may have seen the source: with several classes the second figure is no test on an unseen one.
+    The calibration of the package may have been fitted on the source too. So with several classes the second figure is
+    no test on an unseen source.
     """
     of_source = curves(sources)
     every = of_source.pop("all")
@@ -202,7 +204,7 @@ def calibration(sources: dict[str, list[Pair]]) -> dict[str, object]:
     for s, p, n in zip(score, precision, count, strict=True):
         if n:
             print(f"  {s:.2f}: {p:.2f} ({n})")
-    print("calibration error by source: as it is; with a line fitted on all other sources")
+    print("calibration error by source: of the scores; with a Platt scaling fitted on all other sources")
     errors = {}
     for name, curve in of_source.items():
         rest = [c for other, c in of_source.items() if other != name]

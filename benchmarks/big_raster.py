@@ -1,12 +1,12 @@
-"""Memory on rasters of 1 GB and of 50 GB, and what the engine costs without a network.
+"""Memory on rasters of 1 GB and of 50 GB, and the time that the engine needs without a network.
 
-Two tiled RGB GeoTIFFs with the same number of written blocks, each with planted objects: 18 432 px square, all blocks
-written, and 131 072 px square, where the same number is spread over the whole raster and the rest was never written
-(2 % are there). Each runs through ``detect_scene`` in a fresh process with a detector that finds the planted
-objects, at the scene's own pixels, so that it finds them exactly (`exact`: every box, to a millionth of a pixel);
-`resampled` is a run on the engine's own choice of grid, which differs by parts of a thousand, so boxes may be a pixel
-off. `peak_rss_mb` is that process's peak, libraries included. `overhead_s_per_1000` is everything but the
-detector: planning, reading, batches, journal, merging, writing; `fixed_s` of it is spent before the first tile and
+There are two tiled RGB GeoTIFFs with planted objects and the same number of written blocks. One is 18 432 px square
+with all blocks written. The other is 131 072 px square; there the blocks are spread over the whole raster (2 % of it)
+and the rest was never written. Each runs through ``detect_scene`` in a new process, with a detector that finds the
+planted objects. At native resolution it finds them exactly (`exact`: every box, to a millionth of a pixel). `resampled`
+is a run on the grid that the engine chooses; it differs by some thousandths, so boxes may be a pixel off.
+`peak_rss_mb` is the peak of that process, libraries included. `overhead_s_per_1000` is the time of everything but the
+detector: planning, reading, batches, journal, merging, writing. `fixed_s` is the part of it before the first tile and
 after the last one.
 
 ``python -m benchmarks.big_raster [--quick] [--json FILE]``
@@ -41,7 +41,7 @@ _PER_BLOCK = 20
 
 
 def make_raster(path: Path, side: int, blocks: int, compress: str | None, seed: int = 1) -> np.ndarray[Any, Any]:
-    """Write a sparse raster with objects in some blocks; returns boxes and class (N, 5), sorted."""
+    """Write a sparse raster with objects in some blocks; return boxes and class (N, 5), sorted."""
     rng = np.random.default_rng(seed)
     across = side // _BLOCK
     chosen = np.sort(rng.permutation(across * across)[:blocks])
@@ -75,8 +75,8 @@ def make_raster(path: Path, side: int, blocks: int, compress: str | None, seed: 
 def _block(rng: np.random.Generator) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """One block of ground with objects that do not touch one another or its edge.
 
-    Noise is in the band in which the detector does not look: half-bright slivers at the edge of a tile would fall
-    apart in it, and the planted detector report the pieces.
+    The noise is in a band that the detector does not use. In the band that it uses, noise would split half-bright
+    strips at the edge of a tile, and the planted detector would report the pieces.
     """
     pixels = np.full((3, _BLOCK, _BLOCK), 30, np.uint8)
     pixels[2] = rng.integers(0, 256, pixels.shape[1:], np.uint8)
@@ -91,7 +91,7 @@ def _block(rng: np.random.Generator) -> tuple[np.ndarray[Any, Any], np.ndarray[A
 
 
 class _Timed:
-    """Progress events, to know when the first and the last tile were done."""
+    """Record when the first and the last tile are done."""
 
     def __init__(self) -> None:
         self.begun = time.monotonic()
@@ -105,7 +105,7 @@ class _Timed:
 
 
 def worker(scene: str, output: str, scale: str) -> dict[str, Any]:
-    """One run; what it did and what it held. An empty scale leaves the choice of the working grid to the engine."""
+    """Do one run and return its time and memory. With an empty scale the engine chooses the working grid."""
     timed = _Timed()
     result = detect_scene(
         PlantedDetector(),
@@ -126,7 +126,7 @@ def worker(scene: str, output: str, scale: str) -> dict[str, Any]:
 
 
 def measure(folder: Path, side: int, blocks: int, compress: str | None, resampled: bool = False) -> dict[str, Any]:
-    """Make one raster, run it, compare what was found with what was planted."""
+    """Make one raster, run it, and compare the detections with the planted objects."""
     scene, output = folder / f"{side}.tif", folder / f"{side}.gpkg"
     planted = make_raster(scene, side, blocks, compress)
     figures = fresh("benchmarks.big_raster", str(scene), str(output), "" if resampled else "1")
@@ -153,7 +153,7 @@ def main() -> None:
     options = parser("Memory and overhead of the engine on rasters of 1 and 50 GB.")
     options.add_argument("--compress", default="deflate", help="deflate (default), lzw, none...")
     asked = options.parse_args()
-    # Enough to fill the reader's cell cache in both (its 256 MB are part of the figure).
+    # Enough blocks to fill the cell cache of the reader in both (its 256 MB are part of the figure).
     blocks = 450 if asked.quick else (_SMALL // _BLOCK) ** 2
     compress = None if asked.compress == "none" else asked.compress
     with tempfile.TemporaryDirectory() as name:

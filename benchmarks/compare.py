@@ -1,4 +1,4 @@
-"""What the benchmarks of the merge share: options, running a rival in its own environment, tables."""
+"""Common parts of the merge benchmarks: options, running a rival in its own environment, tables."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from nssa_gis.boxes.columns import SceneDetections
 
 _SCRIPT = Path(rivals.__file__)
 
-# One thread for everybody: the comparison is of methods, not of machines.
+# One thread for all methods: the benchmark compares methods, not machines.
 ONE_THREAD = {
     name: "1"
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "RAYON_NUM_THREADS")
@@ -27,7 +27,7 @@ ONE_THREAD = {
 
 
 def parser(description: str) -> argparse.ArgumentParser:
-    """Options that all of them take."""
+    """Options of all merge benchmarks."""
     options = argparse.ArgumentParser(description=description)
     options.add_argument("--quick", action="store_true", help="at most a minute on 2 cores")
     options.add_argument("--json", type=Path, metavar="FILE", help="write the rows to this file")
@@ -41,13 +41,13 @@ def parser(description: str) -> argparse.ArgumentParser:
 
 
 def columns(found: SceneDetections) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Give the rows that the rivals take: x0, y0, x1, y1, score, label."""
+    """Return the rows that the rivals read: x0, y0, x1, y1, score, label."""
     return np.column_stack([found.boxes, found.scores, found.labels]).astype(np.float64)
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a rival made of one file of `columns`."""
+    """Result of a rival for one file of `columns`."""
 
     found: SceneDetections
     seconds: float
@@ -61,9 +61,9 @@ def run_rival(python: str, method: str, folder: Path, limit: float) -> tuple[dic
     Returns
     -------
     results : dict
-        File stem -> Result, of those done in time.
+        File stem -> Result, of the files that were finished in time.
     trouble : str
-        Why some are missing, in a few words; empty if none is.
+        The reason if some are missing, else empty.
     """
     for old in folder.glob("*.out.npz"):
         old.unlink()
@@ -90,13 +90,13 @@ def run_rival(python: str, method: str, folder: Path, limit: float) -> tuple[dic
 
 
 def report(rows: Sequence[dict[str, Any]], left_out: Sequence[str], header: Sequence[str], target: Path | None) -> None:
-    """Print a table and what is missing from it; write the JSON."""
+    """Print the table and the missing results; write the JSON."""
     table = [[_cell(row[name]) for name in header] for row in rows]
     widths = [max(len(name), *(len(line[k]) for line in table)) for k, name in enumerate(header)]
     for line in [list(header), ["-" * w for w in widths], *table]:
         print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
     for line in left_out:
-        print(f"left out: {line}")
+        print(f"skipped: {line}")
     if target:
         target.write_text(json.dumps({"rows": list(rows), "left_out": list(left_out)}, indent=1) + "\n")
 

@@ -1,8 +1,8 @@
-"""What is lost when a run dies: killed, out of disk, unreadable in the middle, stopped, started twice.
+"""Interrupted runs: killed, disk full, unreadable scene, stopped, started twice.
 
-The real command line in processes of its own, with a detector that finds planted objects and takes a while for it
-(``nssa_gis.testing.driver``). After each mishap the run is resumed, and its layer must equal that of a run which
-nothing happened to: all records, all fields, geometry to the last bit.
+The real command line runs in its own processes, with a slow detector that finds planted objects
+(``nssa_gis.testing.driver``). After each interruption the run is resumed. Its layer must equal that of an undisturbed
+run: all records, all fields, geometry to the last bit.
 
 ``python -m benchmarks.crash [--quick] [--json FILE]``
 """
@@ -33,14 +33,14 @@ Run = tuple[int, list[dict[str, Any]]]
 
 
 def start(folder: Path, *arguments: str, delay: float = _DELAY) -> subprocess.Popen[str]:
-    """Begin a run in a folder that `prepare` made."""
+    """Start a run in a folder that `prepare` made."""
     command = [sys.executable, *DRIVER, str(folder), str(delay), "detect", str(folder / "town.tif")]
     command += ["-o", str(folder / "out.gpkg"), *_TILING, *arguments]
     return subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
 
 
 def finish(process: subprocess.Popen[str]) -> Run:
-    """Wait for the end; exit code and events."""
+    """Wait for the end; return the exit code and the events."""
     events = process.communicate(timeout=300)[1]
     return process.returncode, [json.loads(line) for line in events.splitlines()]
 
@@ -53,13 +53,13 @@ def prepare(folder: Path, **profile: Any) -> None:
 
 
 def state(folder: Path) -> str:
-    """Name what lies there of the output."""
+    """Return the names of the output files in the folder."""
     names = {p.name.split(".partial")[0] for p in folder.iterdir() if p.name.startswith(("out.", ".out."))}
     return " ".join(sorted(names)) or "nothing"
 
 
 def resumed(folder: Path, expected: list[Any]) -> dict[str, Any]:
-    """Resume and compare."""
+    """Resume the run and compare the layers."""
     code, events = finish(start(folder, "--resume", delay=0))
     first = next((e for e in events if e["event"] == "start"), {})
     same = code == 0 and layer_records(folder / "out.gpkg") == expected
@@ -68,13 +68,13 @@ def resumed(folder: Path, expected: list[Any]) -> dict[str, Any]:
 
 
 def error_of(events: list[dict[str, Any]]) -> str:
-    """Give the message that the user saw, without folders."""
+    """Return the message that the user saw, without folders."""
     messages = [e["message"] for e in events if e["event"] == "error"]
     return " ".join(os.path.basename(w) if w.startswith("/") else w for w in messages[-1].split()) if messages else ""
 
 
 def kills(folder: Path, expected: list[Any], lines: int, count: int, seed: int = 1) -> list[dict[str, Any]]:
-    """Kill at random moments: after so many of the lines that a run prints, and up to a tile's time later."""
+    """Kill at random moments: after a random number of printed lines, plus up to the time of one tile."""
     rng = np.random.default_rng(seed)
     rows = []
     for number, line in enumerate(np.sort(rng.choice(lines, count, replace=count > lines)).tolist()):
@@ -99,7 +99,7 @@ def kills(folder: Path, expected: list[Any], lines: int, count: int, seed: int =
 
 
 def stop(folder: Path, expected: list[Any], number: signal.Signals) -> dict[str, Any]:
-    """Stop politely in the middle; a detector that is slow, so that it is asked in the middle of a batch."""
+    """Send a stop signal in the middle; the detector is slow, so the signal comes in the middle of a batch."""
     place = folder / number.name
     shutil.copytree(folder / "whole", place)
     process = start(place, delay=0.3)
@@ -116,7 +116,7 @@ def stop(folder: Path, expected: list[Any], number: signal.Signals) -> dict[str,
 
 
 def unreadable(folder: Path) -> dict[str, Any]:
-    """Cut the file in the middle, let it fail, make it whole again, resume."""
+    """Truncate the scene, let the run fail, repair the scene, resume."""
     place = folder / "truncated"
     prepare(place, compress="deflate", blockysize=16)
     scene = place / "town.tif"
@@ -129,14 +129,14 @@ def unreadable(folder: Path) -> dict[str, Any]:
     os.utime(scene, ns=(stamp, stamp))
     code, events = finish(start(place, delay=0))
     row = {"what": "strips of the scene lost", "exit": code, "message": error_of(events), "left": state(place)}
-    # The journal knows the scene by size and time: a repaired copy with the old time goes on.
+    # The journal identifies the scene by size and time: a repaired copy with the old time can be resumed.
     scene.write_bytes(whole)
     os.utime(scene, ns=(stamp, stamp))
     return row | resumed(place, expected)
 
 
 def twice(folder: Path, expected: list[Any]) -> dict[str, Any]:
-    """Start a second run on the output of a live one."""
+    """Start a second run on the output of a running one."""
     place = folder / "twice"
     shutil.copytree(folder / "whole", place)
     first = start(place, delay=0.2)
@@ -151,7 +151,7 @@ def twice(folder: Path, expected: list[Any]) -> dict[str, Any]:
 
 
 def full_disk(folder: Path) -> list[dict[str, Any]]:
-    """Run on a file system of 4 MB, made for a child process alone; a reason where the system allows none."""
+    """Run on a file system of 4 MB that only a child process sees; return the reason if that is not possible."""
     place = folder / "small"
     place.mkdir()
     code = "import json, sys, benchmarks.crash as m; print(json.dumps(m.inside_small_disk(sys.argv[1], sys.argv[2])))"
@@ -168,7 +168,7 @@ def full_disk(folder: Path) -> list[dict[str, Any]]:
 
 
 def inside_small_disk(disk: str, whole: str) -> list[dict[str, Any]]:
-    """Fill the disk up to a few kB before each run; free it, resume, compare."""
+    """Fill the disk to a few kB before each run; then free it, resume and compare."""
     place = Path(disk)
     shutil.copytree(whole, place, dirs_exist_ok=True)
     finish(start(place, delay=0))
@@ -198,7 +198,7 @@ def main() -> None:
         reference = folder / "reference"
         shutil.copytree(folder / "whole", reference)
         events = finish(start(reference, "--batch-size", "1"))[1]
-        # The layer names its scene by the file's name, so that folders make no difference.
+        # The layer contains the file name of the scene without its folder, so the folders make no difference.
         expected = layer_records(reference / "out.gpkg")
         rows = kills(folder, expected, len(events), asked.kills or (5 if asked.quick else 20))
         rows += [stop(folder, expected, number) for number in (signal.SIGINT, signal.SIGTERM)]

@@ -1,4 +1,4 @@
-"""What the benchmarks of the engine share: options, fresh processes, tables."""
+"""Common parts of the engine benchmarks: options, new processes, tables."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 
-#: Longer cells (messages) are cut in the table; the JSON has them whole.
+#: Longer cells (messages) are cut in the table; the JSON has them in full.
 _WIDEST = 100
 
 
 def parser(description: str) -> argparse.ArgumentParser:
-    """Options that all of them take."""
+    """Options of all engine benchmarks."""
     options = argparse.ArgumentParser(description=description)
     options.add_argument("--quick", action="store_true", help="at most a minute on 2 cores")
     options.add_argument("--json", type=Path, metavar="FILE", help="write the rows to this file")
@@ -26,7 +26,7 @@ def parser(description: str) -> argparse.ArgumentParser:
 
 
 def fresh(module: str, *arguments: str) -> dict[str, Any]:
-    """Call ``module.worker(*arguments)`` in a new process and return the dict that it gives."""
+    """Call ``module.worker(*arguments)`` in a new process and return its dict."""
     code = f"import json, sys, {module} as m; print(json.dumps(m.worker(*sys.argv[1:])))"
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True
@@ -35,7 +35,7 @@ def fresh(module: str, *arguments: str) -> dict[str, Any]:
 
 
 def print_rows(rows: Sequence[dict[str, Any]]) -> None:
-    """Print a table of rows that need not have the same columns; one header for each run of equal ones."""
+    """Print rows as a table; where the columns change, print a new header."""
     last: list[str] = []
     for row in rows:
         if list(row) != last:
@@ -47,7 +47,7 @@ def print_rows(rows: Sequence[dict[str, Any]]) -> None:
 
 
 def write_json(rows: Sequence[dict[str, Any]], target: Path | None) -> None:
-    """Write ``{"rows": [...], "load": ...}``; the load of the machine tells how far to trust the seconds."""
+    """Write ``{"rows": [...], "load": ...}``; with a high load of the machine the seconds are less reliable."""
     if target:
         load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
         target.write_text(json.dumps({"rows": list(rows), "load_1min": load}, indent=1) + "\n")

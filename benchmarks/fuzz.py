@@ -1,8 +1,8 @@
-"""Damaged scenes, model packages and journals: only NssaError may come of them, and within seconds.
+"""Damaged scenes, model packages and journals: each must give a result or an NssaError, within seconds.
 
-Each target runs in processes of its own (``tests/fuzzing.py`` makes and tries the files; the tests hold a short
-version). A finding is an exception of another kind, a process that died, or a case of more than 5 seconds; its file is
-kept with ``--keep``.
+Each target runs in its own processes (``tests/fuzzing.py`` makes and tries the files; the tests include a short
+version). A finding is another exception, a process that died, or a case that takes more than 5 seconds. ``--keep``
+keeps its file.
 
 ``python -m benchmarks.fuzz [--minutes M] [--seed N] [--keep DIR] [--quick] [--json FILE]``
 """
@@ -28,13 +28,13 @@ import numpy as np
 from benchmarks.engine import ROOT, parser, print_rows, write_json
 
 _HANG = 5.0
-#: A damaged file must not make us ask for any amount of memory.
+#: Memory limit: a damaged file must not make the program allocate any amount of memory.
 _MEMORY = 8 << 30
 _WORKER = "import sys, benchmarks.fuzz as m; m.worker(*sys.argv[1:])"
 
 
 def worker(target: str, folder: str, seed: str, first: str, until: str) -> None:
-    """Try cases from number `first` until a time; the case in hand lies in ``case``, findings in ``findings``."""
+    """Try cases from number `first` until a time; the current case is in ``case``, the findings in ``findings``."""
     from fuzzing import TARGETS
 
     make, damage, probe = TARGETS[target]
@@ -68,7 +68,7 @@ def _find(place: Path, number: int, text: str) -> None:
 
 
 def run(target: str, folder: Path, seed: int, seconds: float) -> dict[str, Any]:
-    """One target for so long; a worker that dies is a finding, and the next one goes on behind it."""
+    """Fuzz one target for some seconds; a worker that dies is a finding, and a new worker continues after it."""
     folder.mkdir()
     until, first = time.time() + seconds, 0
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
@@ -101,11 +101,11 @@ def run(target: str, folder: Path, seed: int, seconds: float) -> dict[str, Any]:
 
 def main() -> None:
     """Measure and print."""
-    options = parser("Damaged scenes, packages and journals: only NssaError may come of them.")
+    options = parser("Damaged scenes, packages and journals: each must give a result or an NssaError.")
     options.add_argument("--minutes", type=float, metavar="M", help="in all (default 10, quick 0.75)")
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--target", choices=("scene", "package", "journal"), action="append", help="only this")
-    options.add_argument("--keep", type=Path, metavar="DIR", help="put the files of findings here")
+    options.add_argument("--keep", type=Path, metavar="DIR", help="folder for the files of the findings")
     asked = options.parse_args()
     minutes = asked.minutes or (0.75 if asked.quick else 10.0)
     targets = asked.target or ["scene", "package", "journal"]

@@ -1,10 +1,10 @@
-"""Whether the layer depends on anything but scene and model: tiles, overlap, batches, threads, origin.
+"""Whether the layer depends on tiles, overlap, batches, threads or origin; it must depend on scene and model only.
 
-With the planted detector of the tests the statements are exact: the same objects for every tile size and overlap
-(`same_objects`), identical records for every batch size and number of threads (`same_records`). ``--model`` runs a real
-model over the sample scene too; there `agreement_f1` is the F1 of one layer against the other at IoU 0.5, and a network
-sees other surroundings in another tile, so that it is not 1. The shifted origin is a scene with half a tile of
-masked pixels in front of its first row and column.
+With the planted detector the result must be exact: the same objects for every tile size and overlap
+(`same_objects`), identical records for every batch size and number of threads (`same_records`). ``--model`` also runs a
+real model on the sample scene. There `agreement_f1` is the F1 of one layer against the other at IoU 0.5. It is below 1,
+because the context of an object differs from tile to tile. The shifted origin is a scene with half a tile of masked
+pixels before its first row and column.
 
 ``python -m benchmarks.invariance [--model FILE] [--quick] [--json FILE]``
 """
@@ -32,7 +32,7 @@ _FEEDS = ((1, 1), (4, 1), (16, 1), (1, 2), (4, 2), (16, 2), (1, 4), (4, 4), (16,
 
 
 class _Runs:
-    """Runs of one model in one folder, each with its own layer."""
+    """Runs of one model in one folder; each has its own layer."""
 
     def __init__(self, folder: Path, detector: Detector) -> None:
         self._folder, self._detector = folder, detector
@@ -103,7 +103,7 @@ def model_rows(folder: Path, model: str, quick: bool) -> list[dict[str, Any]]:
 
 def main() -> None:
     """Measure and print."""
-    options = parser("Same objects whatever the tiles, batches, threads and origin.")
+    options = parser("Same objects for all tiles, batches, threads and origins.")
     options.add_argument("--model", help="also a real model on the sample scene: built-in name or package")
     asked = options.parse_args()
     with tempfile.TemporaryDirectory() as name:

@@ -1,9 +1,9 @@
-"""How long does merging the detections of a whole scene take, and how much memory? Ours and the rivals, one thread.
+"""Time and memory of merging the detections of a whole scene, for our merge and the rivals, on one thread.
 
-Tiles of 640 px that share 160, so that 44 % of the raw detections are second views. "sparse": objects anywhere;
-"clustered": in lots of 400. Each run is a process of its own; `peak_rss_mb` is that process's peak, raw detections,
-Python and libraries included; `cpu_seconds` is its processor time, the steadier figure on a busy machine. "seam (rows)"
-is fed row by row and drops the results, as the pipeline does; the raw detections it is fed from are in memory too.
+The tiles have 640 px and share 160 px, so 44 % of the raw detections are second views. "sparse": objects anywhere,
+"clustered": in groups of 400. Each run is a new process. `peak_rss_mb` is its peak, with raw detections, Python and
+libraries. `cpu_seconds` is its processor time, which is more stable on a busy machine. "seam (rows)" gets the
+detections row by row and drops the results, as in a run; the raw detections are in memory too.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def _rows(grid: TileGrid, raw: GridDetections) -> int:
 
 
 def worker(method: str, folder: Path) -> None:
-    """Run one of ours on a saved scene; print seconds, processor seconds, peak memory (MB) and records kept."""
+    """Run one of our methods on a saved scene; print seconds, processor seconds, peak memory (MB), records kept."""
     names = ("boxes", "scores", "labels", "tile", "cut")
     raw = GridDetections(*(np.load(folder / f"{name}.column.npy") for name in names))
     side = int(np.load(folder / "side.column.npy"))
@@ -85,7 +85,7 @@ def worker(method: str, folder: Path) -> None:
 def measure(
     layout: str, count: int, python: str, limit: float, hopeless: set[str]
 ) -> tuple[list[dict[str, Any]], list[str]]:
-    """All methods on one scene, and what is left out; rivals that fail are added to `hopeless`."""
+    """Run all methods on one scene; return rows and what was skipped. Rivals that fail are added to `hopeless`."""
     grid, raw = scene(layout, count)
     rows: list[dict[str, Any]] = []
     left_out: list[str] = []
@@ -131,7 +131,7 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     left_out: list[str] = []
     for layout in ("sparse",) if asked.quick else ("sparse", "clustered"):
-        hopeless: set[str] = set()  # what fails on few is not tried on more
+        hopeless: set[str] = set()  # a rival that fails on few detections is not tried on more
         for count in sorted(counts):
             some, missing = measure(layout, int(count), asked.rivals_python, limit, hopeless)
             rows += some

@@ -1,6 +1,6 @@
-"""The usual ways to merge the detections of overlapping tiles, for comparison with the seam rules.
+"""The usual methods to merge the detections of overlapping tiles, for comparison with the seam rules.
 
-They look at the overlap of two boxes alone: not at the tiles that the boxes come from, and not at cut sides.
+They use only the overlap of two boxes, not the tiles that the boxes come from and not the cut sides.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ def merge(found: GridDetections, grid: TileGrid, method: str) -> GridDetections:
 def merge_by_overlap(found: GridDetections, method: str, iou: float) -> GridDetections:
     """Merge boxes of one class that overlap by more than `iou`, wherever they come from.
 
-    In all three the boxes are taken by descending score. Each one makes a group with the boxes that overlap it
-    and belong to no group yet.
+    All three take the boxes by descending score. Each box makes a group with the boxes that overlap it and belong to no
+    group yet.
 
     Parameters
     ----------

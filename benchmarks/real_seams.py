@@ -1,9 +1,9 @@
-"""The seam world of real labels: labelled images in small tiles, a real model, every merge, scored against labels.
+"""Seams with real labels: labelled images in small tiles, a real model, every merge, scored against the labels.
 
-The held-out images of a recipe at the model's GSD. "whole" is the reference without seams: the network sees each
-image at once. AP50 comes from all boxes above a score of 0.02; precision, recall and F1 from a run at the model's own
-confidence, as the product runs: weaker candidates take part in the merge and are dropped after it. `raw_per_object`
-tells how many boxes the merge gets.
+The images are the held-out ones of a recipe, at the model's GSD. "whole" is the reference without seams: the network
+sees each image in one piece. AP50 uses all boxes with a score above 0.02. Precision, recall and F1 use a run at the
+model's own threshold, as in `detect`: weaker candidates take part in the merge and are dropped after it.
+`raw_per_object` is the number of boxes that the merge gets, per object.
 
 ``python -m benchmarks.real_seams --data-root DIR [--model NAME|FILE] [--sources A,B] [--quick] [--json FILE]``
 """
@@ -63,7 +63,7 @@ class Sheet:
         return cls(np.ascontiguousarray(resized.transpose(2, 0, 1)), truth)
 
     def window(self, x0: int, y0: int, width: int, height: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
-        """Cut a window (1, 3, height, width), 0 beyond the image."""
+        """Cut out a window (1, 3, height, width); pixels outside the image are 0."""
         room = np.zeros((1, 3, height, width), np.uint8)
         part = self.pixels[:, y0 : y0 + height, x0 : x0 + width]
         room[0, :, : part.shape[1], : part.shape[2]] = part
@@ -71,14 +71,14 @@ class Sheet:
 
 
 def whole(sheet: Sheet, backend: Backend, multiple: int) -> GridDetections:
-    """Show the network the image at once."""
+    """Run the network on the image in one piece."""
     height, width = sheet.pixels.shape[1:]
     found = backend.predict(sheet.window(0, 0, width + -width % multiple, height + -height % multiple), _FLOOR)
     return _clipped(found, width, height)
 
 
 def tiled(sheet: Sheet, backend: Backend, grid: TileGrid) -> GridDetections:
-    """Raw detections of all tiles, as the pipeline hands them to the merge."""
+    """Raw detections of all tiles, as the merge gets them in a run."""
     parts = [GridDetections.empty()]
     for number, (x0, y0, x1, y1) in enumerate(grid.windows(np.arange(len(grid))).tolist()):
         found = backend.predict(sheet.window(x0, y0, x1 - x0, y1 - y0), _FLOOR)
@@ -99,12 +99,12 @@ def _clipped(found: GridDetections, width: int, height: int) -> GridDetections:
 
 
 def figures(
-    truths: Sequence[ImageTruth], all_: Sequence[GridDetections], sure: Sequence[GridDetections]
+    truths: Sequence[ImageTruth], all_: Sequence[GridDetections], confident: Sequence[GridDetections]
 ) -> dict[str, Any]:
-    """AP50 of all boxes; precision, recall and F1 of those that a user would get."""
+    """AP50 of all boxes; precision, recall and F1 of the boxes that a user would get."""
     classes = 1 + max(int(np.concatenate([d.labels, t.labels, [0]]).max()) for d, t in zip(all_, truths, strict=True))
     ap50 = evaluate_boxes(truths, all_, classes).ap50
-    kept = [d.take(~ignored(d, t)) for t, d in zip(truths, sure, strict=True)]
+    kept = [d.take(~ignored(d, t)) for t, d in zip(truths, confident, strict=True)]
     hits = sum(int(match(t, d).sum()) for t, d in zip(truths, kept, strict=True))
     found, total = sum(map(len, kept)), sum(len(t.boxes) for t in truths)
     return {
@@ -117,7 +117,7 @@ def figures(
 
 
 def rows_of(source: str, sheets: Sequence[Sheet], backend: Backend, package: ModelPackage) -> list[dict[str, Any]]:
-    """All tilings and methods on the images of one source."""
+    """Run all tilings and methods on the images of one source."""
     truths, least = [s.truth for s in sheets], package.info.score_threshold
     single = [whole(s, backend, package.info.stride) for s in sheets]
     rows = [{"source": source, "tile": "whole", "overlap": 0, "method": "none", "raw_per_object": 1.0}]
@@ -128,20 +128,20 @@ def rows_of(source: str, sheets: Sequence[Sheet], backend: Backend, package: Mod
         share = sum(map(len, raw)) / max(sum(map(len, single)), 1)
         for method in METHODS:
             merged = [merge(d, g, method) for d, g in zip(raw, grids, strict=True)]
-            sure = []
+            confident = []
             for found, grid in zip(raw, grids, strict=True):
                 candidates = found.take(found.scores >= least * CANDIDATE_SHARE)
                 final = merge(candidates, grid, method)
-                sure.append(final.take(final.scores >= least))
+                confident.append(final.take(final.scores >= least))
             row = {"source": source, "tile": tile, "overlap": overlap, "method": method}
-            rows.append(row | {"raw_per_object": round(share, 2)} | figures(truths, merged, sure))
+            rows.append(row | {"raw_per_object": round(share, 2)} | figures(truths, merged, confident))
     return rows
 
 
 def measure(asked: Any) -> list[dict[str, Any]]:
-    """All sources; a reason where data or model is missing."""
+    """Run all sources; return the rows, or the reason why data or model is missing."""
     if not asked.data_root:
-        return [{"source": "all", "skipped": "no --data-root: where the labelled images lie"}]
+        return [{"source": "all", "skipped": "no --data-root, the folder of the labelled images"}]
     try:
         package = load_package(asked.model)
         backend = create_backend(package)
@@ -164,9 +164,9 @@ def measure(asked: Any) -> list[dict[str, Any]]:
 def main() -> None:
     """Measure and print."""
     options = parser("Seams with a real model on labelled images.")
-    options.add_argument("--data-root", type=Path, action="append", help="where the sources lie")
+    options.add_argument("--data-root", type=Path, action="append", help="folder of the sources")
     options.add_argument("--model", default=DEFAULT_MODEL, help="built-in name or package (default %(default)s)")
-    options.add_argument("--recipe", type=Path, default=RECIPE, help="which scenes are held out")
+    options.add_argument("--recipe", type=Path, default=RECIPE, help="recipe that states the held-out scenes")
     options.add_argument("--sources", default="kit_ais,dota_vehicles", help="of the recipe (default %(default)s)")
     asked = options.parse_args()
     rows = measure(asked)

@@ -1,4 +1,4 @@
-"""Other merges, behind one function each; run by path with the Python of the rivals' own environment.
+"""Merges of other libraries, one function each; run by path with the Python of the rivals' own environment.
 
 ``python rivals.py METHOD FOLDER`` reads each ``NAME.npy`` there (float64 columns x0, y0, x1, y1, score, label)
 and writes ``NAME.out.npz`` (boxes, scores, labels, seconds, cpu_seconds, peak_rss_mb). Exit code 3: that rival is
@@ -97,7 +97,7 @@ METHODS: dict[str, Callable[[Rows], Rows]] = {
 def peak_rss_mb() -> float:
     """Highest resident memory of this program, MB.
 
-    Not `ru_maxrss` where it can be helped: a child process inherits there what its parent held.
+    `ru_maxrss` is only the fallback: in a child process it starts with the memory of the parent.
     """
     status = Path("/proc/self/status")
     if status.exists():
@@ -111,7 +111,7 @@ def main(method: str, folder: str) -> int:
     run = METHODS[method]
     sources = sorted(Path(folder).glob("*.npy"))
     try:
-        # Imports and just-in-time compilation happen here, outside the clock.
+        # Imports and just-in-time compilation happen here and are not timed.
         run(np.load(sources[0])[:200])
     except ImportError as error:
         print(error, file=sys.stderr)
@@ -122,7 +122,7 @@ def main(method: str, folder: str) -> int:
         merged = run(rows)
         seconds, cpu = time.perf_counter() - start, time.process_time() - start_cpu
         peak = peak_rss_mb()
-        # Renamed when whole: the caller may end this process at any time.
+        # Renamed when complete, because the caller may end this process at any time.
         part = source.with_suffix(".part.npz")
         columns = {"boxes": merged[:, :4], "scores": merged[:, 4], "labels": merged[:, 5]}
         np.savez(part, **columns, seconds=seconds, cpu_seconds=cpu, peak_rss_mb=peak)

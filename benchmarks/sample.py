@@ -1,4 +1,4 @@
-"""The main job on the sample scene: accuracy against its truth, agreement of tile sizes, speed, start-up.
+"""Detection on the sample scene: accuracy against its truth, agreement of tile sizes, speed, start-up time.
 
 ``python -m benchmarks.sample [--quick] [--json FILE]``
 """
@@ -25,7 +25,7 @@ TILES = (384, 640, 1024)
 
 
 def accuracy_rows(folder: Path) -> list[dict[str, object]]:
-    """Run the scene at three tile sizes; score each against the truth and each pair against one another."""
+    """Run the scene at three tile sizes; score each layer against the truth and each pair of layers."""
     rows: list[dict[str, object]] = []
     detector = Detector()
     for tile in TILES:
@@ -49,7 +49,7 @@ def accuracy_rows(folder: Path) -> list[dict[str, object]]:
 
 
 def _speed(result: DetectResult) -> dict[str, object]:
-    """Megapixels of the scene per second: end to end, and of the time spent in the network."""
+    """Megapixels of the scene per second: end to end, and for the time in the network alone."""
     return {
         "mp_per_s": round(result.megapixels / result.seconds, 2),
         "model_mp_per_s": round(result.megapixels / result.seconds_model, 2),
@@ -58,7 +58,7 @@ def _speed(result: DetectResult) -> dict[str, object]:
 
 
 def start_up(runs: int) -> dict[str, object]:
-    """Seconds of ``nssa-gis --help``, a whole process."""
+    """Seconds that the whole process ``nssa-gis --help`` takes."""
     command = [sys.executable, "-c", "from nssa_gis_cli.main import run; run(['--help'])"]
     seconds = []
     for _ in range(runs):

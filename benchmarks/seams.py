@@ -1,9 +1,9 @@
-"""How well are objects put together again over tile seams? Worlds with known truth, ours and the rivals.
+"""How well objects are merged over tile seams: simulated worlds with known truth, our merge and the rivals.
 
-Missed: true objects that no output matches; spurious: outputs that match no object; both in percent of the true
-objects. Matching is one to one, best overlap first, at the IoU that `benchmarks.worlds.WORLDS` gives (0.7; 0.5 with
-the noisy detector), and does not look at the class; `wrong_class_pct` does. "oracle" keeps for each object the best
-of its raw boxes, and every invented one: what is missed then, the detector missed. It cannot join pieces.
+Missed: true objects that no output matches. Spurious: outputs that match no object. Both in per cent of the true
+objects. Matching is one to one, best overlap first, at the IoU that `benchmarks.worlds.WORLDS` states (0.7; 0.5 with
+the noisy detector). It ignores the class; `wrong_class_pct` counts wrong classes. "oracle" keeps the best raw box of
+each object, and every invented one. What it misses, the detector missed. It cannot join pieces.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def score(world: World, found: GridDetections) -> dict[str, float]:
     i, j = np.minimum(i, j), np.maximum(i, j)
     across = (i < count) & (j >= count)
     i, j, overlap = i[across], j[across] - count, overlap[across]
-    # Where two objects lie on one another, the output of the right class goes first.
+    # Where two objects overlap, the output with the right class is matched first.
     same = world.truth.label[i] == found.labels[j]
     chosen = one_to_one(i, j, overlap + same)
     i, j = i[chosen], j[chosen]
@@ -47,7 +47,7 @@ def score(world: World, found: GridDetections) -> dict[str, float]:
 
 
 def oracle(world: World) -> GridDetections:
-    """Pick the best raw box of each object, and all that show none."""
+    """Select the best raw box of each object, and all boxes that show no object."""
     shown = np.flatnonzero(world.source >= 0)
     source = world.source[shown]
     quality = pair_iou(world.truth.boxes()[source], world.raw.boxes[shown])
@@ -57,7 +57,7 @@ def oracle(world: World) -> GridDetections:
 
 
 def run_ours(world: World) -> list[dict[str, Any]]:
-    """Our methods on one world."""
+    """Run our methods on one world."""
     rows = [{"world": world.name, "method": "oracle", **score(world, oracle(world)), "seconds": 0.0}]
     for method in METHODS:
         start = time.perf_counter()
@@ -68,7 +68,7 @@ def run_ours(world: World) -> list[dict[str, Any]]:
 
 
 def run_rivals(worlds: list[World], python: str, limit: float) -> tuple[list[dict[str, Any]], list[str]]:
-    """Every rival on all worlds, and what is left out."""
+    """Run every rival on all worlds; return the rows and what was skipped."""
     rows: list[dict[str, Any]] = []
     left_out = []
     with tempfile.TemporaryDirectory() as name:

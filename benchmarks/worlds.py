@@ -1,7 +1,7 @@
-"""Simulated scenes with known objects, and what a detector working tile by tile makes of them.
+"""Simulated scenes with known objects, and the raw detections of a simulated detector, tile by tile.
 
-Every object is a rectangle of any angle. Each tile that sees enough of it reports a box: of the whole object,
-or of what is left of it inside the tile.
+Every object is a rectangle at some angle. Each tile that shows enough of it reports a box: of the whole object, or of
+the part inside the tile.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ class Objects:
         """Corners in order around each object, (N, 4, 2)."""
         half = self.size[:, None, :] / 2 * np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]])
         cos, sin = np.cos(self.angle)[:, None], np.sin(self.angle)[:, None]
-        turned = np.stack([half[..., 0] * cos - half[..., 1] * sin, half[..., 0] * sin + half[..., 1] * cos], axis=-1)
-        return self.centre[:, None, :] + turned
+        rotated = np.stack([half[..., 0] * cos - half[..., 1] * sin, half[..., 0] * sin + half[..., 1] * cos], axis=-1)
+        return self.centre[:, None, :] + rotated
 
     def boxes(self) -> Floats:
         """Axis-aligned boxes, (N, 4)."""
@@ -51,21 +51,21 @@ class Objects:
 
 @dataclass(frozen=True)
 class Detector:
-    """How a simulated detector errs.
+    """Errors of a simulated detector.
 
     Attributes
     ----------
     jitter : float
         Standard deviation of each side, pixels, plus `jitter_part` of the object's size.
     missed, doubled, invented : float
-        Chance to miss a view of an object, to report it twice, to report something where there is nothing.
+        Probability to miss a view of an object, to report it twice, to report an object where there is none.
     confused : float
-        Chance to name another class.
+        Probability to report another class.
     short : float
-        Mean distance by which a box cut off at a tile edge ends before that edge, pixels.
+        Mean distance between a tile edge and the end of a box that is cut there, pixels.
     slanted_pieces : bool
-        A piece's box encloses the visible part of the turned rectangle; otherwise it is the object's box,
-        clipped.
+        Whether the box of a piece encloses the visible part of the rotated rectangle; otherwise it is the clipped box
+        of the object.
     """
 
     jitter: float = 0.5
@@ -80,7 +80,7 @@ class Detector:
 
 @dataclass(frozen=True)
 class World:
-    """A scene: its objects, the tile plan, the raw detections and which object each one shows (-1: none)."""
+    """A scene: its objects, the grid of tiles, the raw detections and the object that each one shows (-1: none)."""
 
     name: str
     grid: TileGrid
@@ -91,7 +91,7 @@ class World:
 
 
 def views(boxes: Floats, grid: TileGrid) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
-    """Every (box, tile) where the box reaches into the tile's window."""
+    """Every pair (box, tile) where the box reaches into the window of the tile."""
     step, tile = grid.step, grid.tile
     first = np.floor((boxes[:, :2] - tile) / step).astype(np.intp) + 1
     last = np.ceil(boxes[:, 2:] / step).astype(np.intp)
@@ -105,8 +105,8 @@ def views(boxes: Floats, grid: TileGrid) -> tuple[NDArray[np.intp], NDArray[np.i
 def clip_polygons(polygons: Floats, windows: Floats) -> Floats:
     """Boxes (M, 4) of convex polygons (M, K, 2) cut to windows (M, 4); NaN where nothing is left.
 
-    The box of the cut polygon is spanned by its corners inside, its crossings with the window's sides and the
-    window's corners inside the polygon.
+    The box encloses the corners of the polygon inside the window, its intersections with the sides of the window, and
+    the corners of the window inside the polygon.
     """
     count = len(polygons)
     a, b = polygons, np.roll(polygons, -1, axis=1)
@@ -147,7 +147,7 @@ def detect(truth: Objects, grid: TileGrid, how: Detector, rng: Rng) -> tuple[Gri
             axis=1,
         )
     extent, full = seen[:, 2:] - seen[:, :2], whole[which, 2:] - whole[which, :2]
-    # A sliver at the edge is not recognised as anything.
+    # A narrow strip at the edge is not recognised.
     sighted = (extent >= np.maximum(3.0, 0.25 * full.min(axis=1))[:, None]).all(axis=1)
     sighted &= rng.random(len(which)) >= how.missed
     rows = np.flatnonzero(sighted)
@@ -163,7 +163,7 @@ def detect(truth: Objects, grid: TileGrid, how: Detector, rng: Rng) -> tuple[Gri
     boxes[:, :2] = np.clip(boxes[:, :2], windows[:, :2], windows[:, 2:] - 1.0)
     boxes[:, 2:] = np.clip(boxes[:, 2:], boxes[:, :2] + 1.0, windows[:, 2:])
     visible = np.sqrt(np.clip((extent / full).prod(axis=1), 0.0, 1.0))
-    # Good boxes tend to have good scores: half of the score follows the error.
+    # Good boxes tend to have high scores: half of the score depends on the error.
     error = np.abs(noise).max(axis=1) / np.maximum(extent.min(axis=1), 1.0)
     scores = np.clip((0.95 - 0.5 * np.minimum(error, 0.8) - 0.25 * rng.random(len(rows))) * visible, 0.05, 1.0)
     labels = truth.label[which]
@@ -192,7 +192,7 @@ _HUGE_BLOCK = 2770
 
 
 def _blocks(side: int, block: int) -> Floats:
-    """Corners of square building blocks; their pitch shares no factor with the tiles'."""
+    """Corners of square blocks; their spacing has no common factor with that of the tiles."""
     ticks = np.arange(0, side - block, block)
     return np.stack(np.meshgrid(ticks, ticks), axis=-1).reshape(-1, 2).astype(np.float64)
 
@@ -207,7 +207,7 @@ def _make(centre: Floats, size: Floats, angle: float | Floats, label: int = 0) -
     )
 
 
-def scattered(corner: Floats, block: int, rng: Rng, *, turned: bool, pitch: float = 60.0) -> Objects:
+def scattered(corner: Floats, block: int, rng: Rng, *, rotated: bool, pitch: float = 60.0) -> Objects:
     """Single small objects, far apart."""
     ticks = np.arange(pitch / 2, block - pitch / 2, pitch)
     places = corner + np.stack(np.meshgrid(ticks, ticks), axis=-1).reshape(-1, 2)
@@ -215,13 +215,13 @@ def scattered(corner: Floats, block: int, rng: Rng, *, turned: bool, pitch: floa
     places = places + rng.uniform(-8, 8, places.shape)
     size = np.stack([rng.uniform(10, 36, len(places)), rng.uniform(7, 16, len(places))], axis=1)
     size = np.where(rng.random((len(places), 1)) < 0.5, size, size[:, ::-1])
-    return _make(places, size, rng.uniform(0, np.pi, len(places)) if turned else 0.0)
+    return _make(places, size, rng.uniform(0, np.pi, len(places)) if rotated else 0.0)
 
 
 def rows(corner: Floats, block: int, rng: Rng, *, angle: float, length: float, width: float, gap: float) -> Objects:
     """Objects side by side in rows: a car park (angle 0) or a marina (45 degrees)."""
     along = np.array([np.sin(angle), np.cos(angle)]) * [-1, 1]
-    # Berths lie along a quay at right angles to the objects; slanted ones shift with it.
+    # Berths lie along a quay at right angles to the objects; slanted ones are shifted along it.
     pitch, lane = width + gap, length + 14.0
     quay = np.arange(-block, block, pitch)
     lanes = np.arange(-block, block, lane)
@@ -237,7 +237,7 @@ def rows(corner: Floats, block: int, rng: Rng, *, angle: float, length: float, w
 
 
 def single(corner: Floats, block: int, rng: Rng, *, low: float, high: float, angle: float) -> Objects:
-    """One large object a block."""
+    """One large object in each block."""
     length = np.exp(rng.uniform(np.log(low), np.log(min(high, block * 0.9))))
     size = np.array([length, length * rng.uniform(0.12, 0.6)])
     if angle == 0.0 and rng.random() < 0.5:
@@ -251,7 +251,7 @@ def benign(side: int, rng: Rng) -> Objects:
     parts = []
     for k, corner in enumerate(_blocks(side, 310)):
         if k % 3 == 0:
-            parts.append(scattered(corner, 310, rng, turned=False))
+            parts.append(scattered(corner, 310, rng, rotated=False))
         elif k % 3 == 1:
             parts.append(rows(corner, 310, rng, angle=0.0, length=24, width=12, gap=4))
         else:
@@ -260,11 +260,11 @@ def benign(side: int, rng: Rng) -> Objects:
 
 
 def hard(side: int, rng: Rng) -> Objects:
-    """Boats moored at 45 degrees whose boxes overlap, objects up to 520 px, small single ones."""
+    """Boats moored at 45 degrees (their boxes overlap), objects up to 520 px, small single objects."""
     parts = []
     for k, corner in enumerate(_blocks(side, 610)):
         if k % 3 == 0:
-            parts.append(scattered(corner, 610, rng, turned=False))
+            parts.append(scattered(corner, 610, rng, rotated=False))
         elif k % 3 == 1:
             length = rng.uniform(30, 60)
             parts.append(rows(corner, 610, rng, angle=np.pi / 4, length=length, width=length * 0.25, gap=3))
@@ -274,12 +274,12 @@ def hard(side: int, rng: Rng) -> Objects:
 
 
 def rotated(side: int, rng: Rng) -> Objects:
-    """As `hard`, all at any angle."""
+    """As `hard`, with all objects at random angles."""
     parts = []
     for k, corner in enumerate(_blocks(side, 610)):
         angle = rng.uniform(0, np.pi)
         if k % 3 == 0:
-            parts.append(scattered(corner, 610, rng, turned=True))
+            parts.append(scattered(corner, 610, rng, rotated=True))
         elif k % 3 == 1:
             length = rng.uniform(30, 60)
             parts.append(rows(corner, 610, rng, angle=angle, length=length, width=length * 0.3, gap=3))
@@ -289,18 +289,18 @@ def rotated(side: int, rng: Rng) -> Objects:
 
 
 def huge(side: int, rng: Rng) -> Objects:
-    """Objects of 300 to 2500 px over many tiles, small ones between."""
+    """Objects of 300 to 2500 px over many tiles, with small ones between them."""
     parts = []
     for k, corner in enumerate(_blocks(max(side, 4 * _HUGE_BLOCK + 1), _HUGE_BLOCK)):
         if k % 4 == 3:
-            parts.append(scattered(corner, _HUGE_BLOCK, rng, turned=False, pitch=300.0))
+            parts.append(scattered(corner, _HUGE_BLOCK, rng, rotated=False, pitch=300.0))
         else:
             parts.append(single(corner, _HUGE_BLOCK, rng, low=300, high=2490, angle=0.0))
     return Objects.concat(parts)
 
 
 def classes(side: int, rng: Rng) -> Objects:
-    """Car parks and single objects of four classes; one in ten carries a second object of another class."""
+    """Car parks and single objects of four classes; one in ten has a second object of another class on it."""
     base = benign(side, rng)
     label = rng.integers(0, 4, len(base)).astype(np.int16)
     base = Objects(base.centre, base.size, base.angle, label)
