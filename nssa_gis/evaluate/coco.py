@@ -193,7 +193,8 @@ def in_ignore(boxes: NDArray[np.float64], ignore: NDArray[np.floating]) -> NDArr
     low = np.maximum(boxes[:, None, :2], ignore[None, :, :2])
     high = np.minimum(boxes[:, None, 2:], ignore[None, :, 2:])
     shared = np.clip(high - low, 0, None).prod(-1).max(1)
-    return shared >= 0.5 * (boxes[:, 2:] - boxes[:, :2]).prod(1)
+    inside: NDArray[np.bool_] = shared >= 0.5 * (boxes[:, 2:] - boxes[:, :2]).prod(1)
+    return inside
 
 
 def match(truth: ImageTruth, found: SceneDetections, iou: float = 0.5) -> NDArray[np.bool_]:
@@ -216,7 +217,8 @@ def iou_matrix(a: NDArray[np.float64], b: NDArray[np.floating]) -> NDArray[np.fl
     low, high = np.maximum(a[:, None, :2], b[None, :, :2]), np.minimum(a[:, None, 2:], b[None, :, 2:])
     shared = np.clip(high - low, 0, None).prod(-1)
     area_a, area_b = (a[:, 2:] - a[:, :2]).prod(1), (b[:, 2:] - b[:, :2]).prod(1)
-    return shared / np.maximum(area_a[:, None] + area_b[None] - shared, 1e-9)
+    overlap: NDArray[np.float64] = shared / np.maximum(area_a[:, None] + area_b[None] - shared, 1e-9)
+    return overlap
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ def detect_image(
     tensor = tensor.contiguous(memory_format=torch.channels_last)
     with torch.inference_mode(), torch.autocast(device.type, autocast, enabled=autocast is not None):
         out = model(tensor)
-    found = detections_of(model, out, padded.shape[1:], _SCORE_FLOOR, nms_iou)  # type: ignore[arg-type]
+    found = detections_of(model, out, padded.shape[1:], _SCORE_FLOOR, nms_iou)
     return SceneDetections(found.boxes, found.scores, found.labels), image.truth(scale)
 
 

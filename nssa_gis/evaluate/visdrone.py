@@ -143,7 +143,8 @@ def _in_union(
     x, y, w, h = _whole(boxes).T
     x0, y0, x1, y1 = np.minimum(x, width), np.minimum(y, height), np.minimum(x + w, width), np.minimum(y + h, height)
     inside = total[y1, x1] - total[y0, x1] - total[y1, x0] + total[y0, x0]
-    return inside >= _IGNORED * w * h
+    ignored: NDArray[np.bool_] = inside >= _IGNORED * w * h
+    return ignored
 
 
 def _whole(boxes: NDArray[np.floating]) -> NDArray[np.int64]:

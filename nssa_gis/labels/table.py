@@ -156,7 +156,8 @@ def image_size(path: Path) -> tuple[int, int]:
     """
     try:
         with Image.open(path) as opened:
-            return opened.size
+            width, height = opened.size
+            return int(width), int(height)
     except (OSError, Image.DecompressionBombError) as error:
         raise NssaError(f"cannot read the image {path}: {error}") from None
 

@@ -42,7 +42,8 @@ class ImageTruth:
         """Square pixels of each object, which tell its size bin ``(N,)``."""
         if self.areas is not None:
             return self.areas
-        return (self.boxes[:, 2:] - self.boxes[:, :2]).astype(np.float64).prod(1)
+        areas: NDArray[np.float64] = (self.boxes[:, 2:] - self.boxes[:, :2]).astype(np.float64).prod(1)
+        return areas
 
     @property
     def ignore_classes(self) -> NDArray[np.int64]:

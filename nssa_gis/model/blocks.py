@@ -26,7 +26,8 @@ class Residual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(B, C, H, W)`` to the same shape."""
-        return x + self.body(x)
+        out: Tensor = x + self.body(x)
+        return out
 
 
 class CrossStage(nn.Module):
@@ -42,7 +43,8 @@ class CrossStage(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """``(B, c_in, H, W)`` to ``(B, c_out, H, W)``."""
         kept, worked = self.split(x).chunk(2, 1)
-        return self.join(torch.cat((kept, self.body(worked)), 1))
+        out: Tensor = self.join(torch.cat((kept, self.body(worked)), 1))
+        return out
 
 
 class PoolPyramid(nn.Module):
@@ -60,4 +62,5 @@ class PoolPyramid(nn.Module):
         parts = [self.reduce(x)]
         for _ in range(3):
             parts.append(self.pool(parts[-1]))
-        return self.join(torch.cat(parts, 1))
+        out: Tensor = self.join(torch.cat(parts, 1))
+        return out

@@ -225,20 +225,20 @@ _CHOICES = {
 }
 
 
-def _checked(cls: Any, values: Any) -> dict[str, Any]:
+def _checked(cls: type[Any], values: Any) -> dict[str, Any]:
     """Turn lists into tuples; keys must be the fields of ``cls``, values of the right type and within limits."""
     names = {f.name for f in fields(cls)}
     if not isinstance(values, dict) or not names - _LATER <= set(values) <= names:
         found = sorted(map(str, values)) if isinstance(values, dict) else type(values).__name__
         raise ValueError(f"{cls.__name__} needs the keys {sorted(names)}, got {found}")
-    values = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    given: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
     usual = cls()
-    for name, value in values.items():
+    for name, value in given.items():
         if is_dataclass(getattr(usual, name)):
             continue
         if not _fits(name, value, getattr(usual, name)):
             raise ValueError(f"{cls.__name__}: {name} cannot be {str(value)[:40]!r}")
-    return values
+    return given
 
 
 def _fits(name: str, value: Any, usual: Any) -> bool:

@@ -66,7 +66,8 @@ def cost_of(config: DetectorConfig, side: int = 640) -> list[PartCost]:
         )
         costs.append(PartCost(part, stride, parameters, flops / 2e9))
     missing = sum(p.numel() for p in model.parameters()) - sum(c.parameters for c in costs)
-    assert missing == 0, f"{missing} parameters belong to no part"
+    if missing:
+        raise RuntimeError(f"{missing} parameters belong to no part")
     return costs
 
 

@@ -157,7 +157,7 @@ class CrossLayerChannelAttention(nn.Module):
         b, h, t, _ = logits.shape
         logits = logits.reshape(b, self.heads, h // self.heads, t, t) + self.bias
         mixed = logits.softmax(-1).reshape(b, h, t, t).to(v.dtype) @ v
-        parts = mixed.split(self.sizes, 2)
+        parts = torch.split(mixed, self.sizes, 2)
         return [
             fold_channels(part, ratio, *z.shape[-2:])
             for part, ratio, z in zip(parts, self.ratios, projected, strict=True)

@@ -118,7 +118,8 @@ class DiffusionWaveletConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(B, C, H, W)`` to the same shape."""
-        return x + self.norm(self.mix(torch.cat(self.decompose(x), 1)))
+        out: Tensor = x + self.norm(self.mix(torch.cat(self.decompose(x), 1)))
+        return out
 
 
 def _learned(taps: Tensor) -> Tensor:

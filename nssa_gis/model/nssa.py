@@ -73,8 +73,9 @@ class NonSemanticSparseAttention(nn.Module):
         mixed = self._ungroup(logits.softmax(-1).to(v.dtype) @ v, x.shape[0], height + down, width + right)
         mixed = self.out(mixed[..., :height, :width])
         gate = torch.sigmoid(self.gate(x.mean((2, 3), keepdim=True)))
-        y = x + self.scale * (gate * mixed)
-        return y + self.exchange(y)
+        y: Tensor = x + self.scale * (gate * mixed)
+        y = y + self.exchange(y)
+        return y
 
     def _split(self, x: Tensor) -> tuple[Tensor, tuple[int, ...]]:
         """View rows and columns as (outer, inner) and name the axes that index a group, then its members."""

@@ -106,7 +106,7 @@ def _weigh(
     tall = np.multiply(array[:, row[:, 0]], row_weight[:, 0], dtype=np.float32)
     for k in range(1, row.shape[1]):
         tall += np.multiply(array[:, row[:, k]], row_weight[:, k], dtype=np.float32)
-    out = np.take(tall, col[0], axis=2)
+    out: Floats = np.take(tall, col[0], axis=2)
     out *= col_weight[0]
     for k in range(1, len(col)):
         part = np.take(tall, col[k], axis=2)

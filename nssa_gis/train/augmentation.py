@@ -92,7 +92,8 @@ def shade(rng: Generator, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         draw.polygon([(x + r * np.cos(a), y + r * np.sin(a)) for a, r in zip(angles, reach, strict=True)], fill=255)
     soft = np.asarray(mask.filter(ImageFilter.GaussianBlur(float(rng.uniform(0.5, 2.0)))), np.float32)[..., None] / 255
     dark = rng.uniform(0.25, 0.65) * np.array([1.0, 1.05, 1.15], np.float32)
-    return (pixels * (1 - soft * (1 - dark))).clip(0, 255).astype(np.uint8)
+    darkened: NDArray[np.uint8] = (pixels * (1 - soft * (1 - dark))).clip(0, 255).astype(np.uint8)
+    return darkened
 
 
 def degrade(rng: Generator, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

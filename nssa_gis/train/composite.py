@@ -300,7 +300,8 @@ def _interest(image: LabelledImage) -> float:
 
 
 def _area(boxes: NDArray[np.float32]) -> NDArray[np.float64]:
-    return np.maximum((boxes[:, 2:] - boxes[:, :2]).astype(np.float64).prod(1), 1.0)
+    area: NDArray[np.float64] = np.maximum((boxes[:, 2:] - boxes[:, :2]).astype(np.float64).prod(1), 1.0)
+    return area
 
 
 def _normalised(values: list[float] | NDArray[np.float64]) -> NDArray[np.float64]:

@@ -96,7 +96,8 @@ def _usable(image: LabelledImage, widest: float | None) -> NDArray[np.bool_]:
     apart = ~((low[:, None] < image.boxes[None, :, 2:]).all(-1) & (high[:, None] > image.boxes[None, :, :2]).all(-1))
     clear = apart.sum(1) == len(size) - 1  # all but itself
     straight = short * image.gsd <= (np.inf if widest is None else widest)
-    return (long >= _MIN_ASPECT * short) & (short >= _MIN_SIDE) & straight & inside & clear
+    usable: NDArray[np.bool_] = (long >= _MIN_ASPECT * short) & (short >= _MIN_SIDE) & straight & inside & clear
+    return usable
 
 
 def _cut(image: LabelledImage, number: int) -> CutOut:

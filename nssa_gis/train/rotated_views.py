@@ -156,7 +156,8 @@ def _apart(corners: FloatArray, fit: FloatArray, in_row: NDArray[np.bool_]) -> N
     for one, other in ((i, j), (j, i)):
         counts = taken[other] & in_row[other] & ~in_row[one]
         np.add.at(on_row, one[counts], shared[counts])
-    return order[(taken & (on_row <= _PIECED * area))[order]]
+    kept: NDArray[np.intp] = order[(taken & (on_row <= _PIECED * area))[order]]
+    return kept
 
 
 def _upright(corners: FloatArray, degrees: NDArray[np.int64], width: int, height: int) -> tuple[FloatArray, FloatArray]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -23,7 +24,8 @@ class SharedBatchNorm(nn.BatchNorm2d):
         """Normalise ``(B, C, H, W)`` by the mean and variance over the batches of all processes."""
         if not self.training:
             return super().forward(x)
-        out, mean, variance = _SharedNorm.apply(x, self.weight, self.bias, self.eps)
+        apply: Callable[..., tuple[Tensor, Tensor, Tensor]] = _SharedNorm.apply  # torch gives it no types
+        out, mean, variance = apply(x, self.weight, self.bias, self.eps)
         count = x.numel() // x.shape[1] * dist.get_world_size()
         assert self.running_mean is not None and self.running_var is not None and self.momentum is not None
         assert self.num_batches_tracked is not None

@@ -420,7 +420,7 @@ class Trainer:
             raise NssaError(f"the loss is not finite at step {self.step}; lower --learning-rate")
         self.optimizer.zero_grad(set_to_none=True)
         # the average that DistributedDataParallel takes over the processes has to be a sum
-        self.scaler.scale(losses.total * self.ranks.count).backward()
+        torch.autograd.backward(self.scaler.scale(losses.total * self.ranks.count))
         self.scaler.unscale_(self.optimizer)
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), CLIP_NORM)
         self.scaler.step(self.optimizer)

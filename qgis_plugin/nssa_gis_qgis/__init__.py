@@ -1,7 +1,7 @@
 """QGIS plugin: the nssa-gis engine as a Processing provider."""
 
 
-def classFactory(iface):  # noqa: N802 (QGIS asks for this name)
+def classFactory(iface):
     """Give the plugin to QGIS."""
     from .plugin import Plugin
 

@@ -27,12 +27,12 @@ class Plugin:
         self.action = None
         self.dialogs = []  # QGIS keeps only their window: without the Python half a dialog does nothing
 
-    def initProcessing(self):  # noqa: N802
+    def initProcessing(self):
         """Register the provider."""
         self.provider = Provider()
         QgsApplication.processingRegistry().addProvider(self.provider)
 
-    def initGui(self):  # noqa: N802
+    def initGui(self):
         """Register the provider, the menu entry and the button."""
         self.initProcessing()
         icon = QIcon(os.path.join(_FOLDER, "icon.svg"))

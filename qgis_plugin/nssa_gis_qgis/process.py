@@ -67,7 +67,7 @@ def popen(arguments, environment=None, stdin=subprocess.DEVNULL):
     else:
         flags = {"start_new_session": True}
     # an argument list of our own, never a shell
-    return subprocess.Popen(  # nosec B603
+    return subprocess.Popen(  # noqa: S603  # nosec B603
         [str(a) for a in arguments],
         stdin=stdin,
         stdout=subprocess.PIPE,
@@ -220,7 +220,8 @@ def _kill(process):
         tool = os.path.join(os.environ.get("SYSTEMROOT", r"C:\Windows"), "System32", "taskkill.exe")
         command = [tool, "/T", "/F", "/PID", str(process.pid)]
         with contextlib.suppress(OSError, subprocess.TimeoutExpired):  # the program itself is ended below
-            subprocess.run(command, capture_output=True, timeout=10, check=False)  # nosec B603
+            # Windows' own tool by its full path, with a number of ours
+            subprocess.run(command, capture_output=True, timeout=10, check=False)  # noqa: S603  # nosec B603
     else:
         with contextlib.suppress(OSError):  # it may have just ended
             os.killpg(process.pid, signal.SIGKILL)

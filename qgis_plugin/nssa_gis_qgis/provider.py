@@ -23,7 +23,7 @@ class Provider(QgsProcessingProvider):
         """Give the heading in the toolbox."""
         return "NSSA-GIS"
 
-    def longName(self):  # noqa: N802
+    def longName(self):
         """Give the heading with what it is about."""
         return "NSSA-GIS: small object detection"
 
@@ -31,19 +31,19 @@ class Provider(QgsProcessingProvider):
         """Give our own icon."""
         return QIcon(os.path.join(os.path.dirname(__file__), "icon.svg"))
 
-    def supportedOutputVectorLayerExtensions(self):  # noqa: N802
+    def supportedOutputVectorLayerExtensions(self):
         """Give what the engine writes."""
         return list(_FORMATS)
 
-    def defaultVectorFileExtension(self, hasGeometry=True):  # noqa: N802, N803
+    def defaultVectorFileExtension(self, hasGeometry=True):
         """Give the format of temporary layers: the one that carries its style."""
         return _FORMATS[0]
 
-    def supportsNonFileBasedOutput(self):  # noqa: N802
+    def supportsNonFileBasedOutput(self):
         """Say that databases are no targets."""
         return False
 
-    def loadAlgorithms(self):  # noqa: N802
+    def loadAlgorithms(self):
         """Add one of each."""
         language.load()
         for algorithm in ALGORITHMS:

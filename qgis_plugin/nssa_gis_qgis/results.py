@@ -1,6 +1,7 @@
 """How result layers look in the project: style, names, formats, group, and where they came from."""
 
 import json
+from typing import ClassVar
 
 from qgis.core import (
     QgsEditorWidgetSetup,
@@ -48,7 +49,7 @@ class ResultStyle(QgsProcessingLayerPostProcessorInterface):
     """
 
     #: QGIS keeps no reference of its own.
-    alive = []
+    alive: ClassVar[list] = []
 
     def __init__(self, arguments, facts):
         super().__init__()
@@ -56,7 +57,7 @@ class ResultStyle(QgsProcessingLayerPostProcessorInterface):
         del ResultStyle.alive[:-20]
         ResultStyle.alive.append(self)
 
-    def postProcessLayer(self, layer, context, feedback):  # noqa: N802
+    def postProcessLayer(self, layer, context, feedback):
         """Do it."""
         if not hasattr(layer, "fields"):
             return

@@ -53,7 +53,7 @@ def test_a_crashing_engine_is_one_message(scene, tmp_path, monkeypatch):
     crash.write_text("#!/bin/sh\necho 'Illegal instruction' >&2\nkill -ILL $$\n")
     crash.chmod(0o755)
     monkeypatch.setenv("NSSA_GIS", str(crash))
-    with pytest.raises(QgsProcessingException, match="ended by signal 4.*Illegal instruction"):
+    with pytest.raises(QgsProcessingException, match=r"ended by signal 4.*Illegal instruction"):
         run("detect", {"INPUT": scene, "OUTPUT": str(tmp_path / "a.gpkg")})
 
 

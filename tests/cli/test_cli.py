@@ -131,8 +131,8 @@ def test_no_bar_without_a_terminal(folder, capsys):
 
 @pytest.mark.parametrize("mode", ["json", "none"])
 def test_passwords_are_not_shown(folder, capsys, mode):
-    secret = "https://me:hidden@127.0.0.1:9/town.tif?token=hidden"
-    assert main(["detect", secret, "-o", str(folder / "c.gpkg"), "--progress", mode]) == 1
+    address = "https://me:hidden@127.0.0.1:9/town.tif?token=hidden"
+    assert main(["detect", address, "-o", str(folder / "c.gpkg"), "--progress", mode]) == 1
     said = capsys.readouterr().err
     assert "127.0.0.1:9/town.tif" in said
     assert "hidden" not in said

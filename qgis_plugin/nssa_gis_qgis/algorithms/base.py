@@ -19,7 +19,7 @@ class NssaAlgorithm(QgsProcessingAlgorithm):
     _name = _title = _help = ""
     _tags = ()
 
-    def createInstance(self):  # noqa: N802
+    def createInstance(self):
         """Give a new one."""
         return type(self)()
 
@@ -27,11 +27,11 @@ class NssaAlgorithm(QgsProcessingAlgorithm):
         """Give the name behind ``nssa:``."""
         return self._name
 
-    def displayName(self):  # noqa: N802
+    def displayName(self):
         """Give the name in the toolbox."""
         return tr(self._title)
 
-    def shortHelpString(self):  # noqa: N802
+    def shortHelpString(self):
         """Give the text beside the dialog."""
         return tr(self._help)
 
@@ -39,7 +39,7 @@ class NssaAlgorithm(QgsProcessingAlgorithm):
         """Give what the toolbox finds it by."""
         return list(self._tags)
 
-    def helpUrl(self):  # noqa: N802
+    def helpUrl(self):
         """Give the page of the documentation."""
         return f"{_HELP}#{self._name}"
 

@@ -44,7 +44,7 @@ class DetectFolder(NssaAlgorithm):
         "there are left alone and interrupted scenes go on."
     )
 
-    def initAlgorithm(self, configuration=None):  # noqa: N802
+    def initAlgorithm(self, configuration=None):
         """Declare the parameters."""
         behaviours = getattr(QgsProcessingParameterFile, "Behavior", QgsProcessingParameterFile)
         self.addParameter(QgsProcessingParameterFile("FOLDER", tr("Folder of scenes"), behavior=behaviours.Folder))
@@ -52,7 +52,7 @@ class DetectFolder(NssaAlgorithm):
         self.addParameter(QgsProcessingParameterFolderDestination("OUTPUT", tr("Folder for the layers")))
         self.addOutput(QgsProcessingOutputNumber(OBJECTS, tr("Number of objects")))
 
-    def processAlgorithm(self, parameters, context, feedback):  # noqa: N802
+    def processAlgorithm(self, parameters, context, feedback):
         """Run."""
         scenes = self.parameterAsString(parameters, "FOLDER", context)
         target = self.parameterAsString(parameters, "OUTPUT", context)

@@ -22,7 +22,7 @@ class CheckInstallation(NssaAlgorithm):
         "nssa-gis executable can be named that the plugin shall use from now on; empty forgets one that was named."
     )
 
-    def initAlgorithm(self, configuration=None):  # noqa: N802
+    def initAlgorithm(self, configuration=None):
         """Declare the parameters."""
         self.addParameter(
             QgsProcessingParameterFile(
@@ -35,7 +35,7 @@ class CheckInstallation(NssaAlgorithm):
         )
         self.addOutput(QgsProcessingOutputString("REPORT", tr("Report")))
 
-    def processAlgorithm(self, parameters, context, feedback):  # noqa: N802
+    def processAlgorithm(self, parameters, context, feedback):
         """Run."""
         named = self.parameterAsString(parameters, "ENGINE", context).strip()
         try:

@@ -58,15 +58,15 @@ class DetectObjects(NssaAlgorithm):
         "Raster files are read directly, tile by tile. Web maps (WMS, XYZ) are exported first at the chosen extent and "
         "ground sample distance. The area of interest may be in any CRS; if only selected features are used, only they "
         "count. With an extent as well, only the part inside it is looked at.\n\n"
-        "Model: without one the built-in aerial-vehicles is used; aerial-4 finds vehicles, airplanes, ships and storage "
-        "tanks; a model of your own is named by the path of its .safetensors file.\n\n"
+        "Model: without one the built-in aerial-vehicles is used; aerial-4 finds vehicles, airplanes, ships and "
+        "storage tanks; a model of your own is named by the path of its .safetensors file.\n\n"
         "The default model is made for 0.15 to 0.4 m per pixel. A raster that is finer is reduced, one that is much "
         "coarser is refused unless a ground sample distance is given.\n\n"
         "A cancelled run keeps the rows of tiles that were finished: run it again with the same values and 'Resume an "
         "interrupted run'. For that the layer must be a file, not a temporary layer."
     )
 
-    def initAlgorithm(self, configuration=None):  # noqa: N802
+    def initAlgorithm(self, configuration=None):
         """Declare the parameters."""
         kinds = getattr(QgsProcessing, "SourceType", QgsProcessing)
         self.addParameter(QgsProcessingParameterRasterLayer("INPUT", tr("Raster layer")))
@@ -91,7 +91,7 @@ class DetectObjects(NssaAlgorithm):
         self.addParameter(radius)
         self.addOutput(QgsProcessingOutputNumber(OBJECTS, tr("Number of objects")))
 
-    def processAlgorithm(self, parameters, context, feedback):  # noqa: N802
+    def processAlgorithm(self, parameters, context, feedback):
         """Run."""
         layer = self.parameterAsRasterLayer(parameters, "INPUT", context)
         if layer is None or not layer.isValid():

@@ -29,7 +29,7 @@ class InstallEngine(NssaAlgorithm):
         "one). QGIS' proxy settings are passed on."
     )
 
-    def initAlgorithm(self, configuration=None):  # noqa: N802
+    def initAlgorithm(self, configuration=None):
         """Declare the parameters."""
         self.addParameter(
             QgsProcessingParameterString(
@@ -57,7 +57,7 @@ class InstallEngine(NssaAlgorithm):
         )
         self.addOutput(QgsProcessingOutputString("ENGINE", tr("Executable")))
 
-    def processAlgorithm(self, parameters, context, feedback):  # noqa: N802
+    def processAlgorithm(self, parameters, context, feedback):
         """Run."""
         place = installation()
         accelerator = list(INDEXES)[self.parameterAsEnum(parameters, "ACCELERATOR", context)]

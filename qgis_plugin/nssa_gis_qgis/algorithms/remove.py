@@ -16,10 +16,10 @@ class RemoveEngine(NssaAlgorithm):
     _tags = ("uninstall", "engine", "nssa")
     _help = "Deletes the environment that 'Install or update the engine' made. Other engines are left alone."
 
-    def initAlgorithm(self, configuration=None):  # noqa: N802
+    def initAlgorithm(self, configuration=None):
         """Nothing to ask."""
 
-    def processAlgorithm(self, parameters, context, feedback):  # noqa: N802
+    def processAlgorithm(self, parameters, context, feedback):
         """Run."""
         try:
             gone = installation().uninstall()
