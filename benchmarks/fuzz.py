@@ -1,6 +1,6 @@
 """Damaged scenes, model packages and journals: each must give a result or an NssaError, within seconds.
 
-Each target runs in its own processes (``tests/fuzzing.py`` makes and tries the files; the tests include a short
+Each target runs in its own processes (``nssa_gis.testing.damage`` makes and tries the files; the tests include a short
 version). A finding is another exception, a process that died, or a case that takes more than 5 seconds. ``--keep``
 keeps its file.
 
@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.engine import ROOT, parser, print_rows, write_json
+from nssa_gis.testing.damage import TARGETS
 
 _HANG = 5.0
 #: Memory limit: a damaged file must not make the program allocate any amount of memory.
@@ -35,8 +36,6 @@ _WORKER = "import sys, benchmarks.fuzz as m; m.worker(*sys.argv[1:])"
 
 def worker(target: str, folder: str, seed: str, first: str, until: str) -> None:
     """Try cases from number `first` until a time; the current case is in ``case``, the findings in ``findings``."""
-    from fuzzing import TARGETS
-
     make, damage, probe = TARGETS[target]
     place = Path(folder)
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))

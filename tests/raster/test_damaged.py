@@ -1,9 +1,10 @@
 """Whatever the bytes of a file: a scene opens and reads, or one line says why not."""
 
 import pytest
-from fuzzing import LAYOUTS, make_scenes, probe_scene
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from nssa_gis.testing.damage import LAYOUTS, make_scenes, probe_scene
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,8 @@ import sys
 
 import numpy as np
 import pytest
-from fuzzing import TARGETS
+
+from nssa_gis.testing.damage import TARGETS
 
 
 @pytest.mark.parametrize(("target", "cases"), [("scene", 100), ("package", 30), ("journal", 300)])

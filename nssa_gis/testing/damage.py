@@ -1,4 +1,8 @@
-"""Damaged scenes, model packages and journals, and what must hold for all: success or NssaError."""
+"""Damaged scenes, model packages and journals. Whatever the damage: either the file is read, or there is an NssaError.
+
+A target makes whole files (``make_*``), damages the bytes of one (``damage*``) and tries to read it (``probe_*``). A
+probe raises AssertionError where what was read is wrong, and lets every exception but NssaError through.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ import struct
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import rasterio
@@ -20,18 +25,45 @@ from nssa_gis.raster.reader import TileReader
 from nssa_gis.raster.scene import open_scene
 from nssa_gis.runtime.package import ModelInfo, load_package, save_package
 
-LAYOUTS = (
+#: Creation options and types of the scenes that `make_scenes` writes.
+LAYOUTS: tuple[dict[str, Any], ...] = (
     {"compress": "deflate", "tiled": True, "blockxsize": 16, "blockysize": 16, "dtype": "uint8"},
     {"compress": "lzw", "dtype": "uint16"},
     {"compress": "jpeg", "photometric": "ycbcr", "interleave": "pixel", "dtype": "uint8"},
     {"nodata": 0, "dtype": "float32"},
 )
-MARK = {"scene": {"path": "a.tif", "bytes": 3}, "options": {"confidence": 0.3, "classes": None}, "version": "1"}
-#: What a damaged JSON value may become.
-_ODD = (None, True, -1, 0, 2, 1e308, float("nan"), 10**9, 2**70, "", "x", [], {}, [[]], {"a": 1}, [1, 2], "\x00\ud800")
+_MARK: dict[str, Any] = {
+    "scene": {"path": "a.tif", "bytes": 3},
+    "options": {"confidence": 0.3, "classes": None},
+    "version": "1",
+}
+# What a damaged JSON value may become.
+_ODD: tuple[Any, ...] = (
+    *(None, True, -1, 0, 2, 1e308, float("nan"), 10**9, 2**70),
+    *("", "x", [], {}, [[]], {"a": 1}, [1, 2], "\x00\ud800"),
+)
+    None,
+    True,
+    -1,
+    0,
+    2,
+    1e308,
+    float("nan"),
+    10**9,
+    2**70,
+    "",
+    "x",
+    [],
+    {},
+    [[]],
+    {"a": 1},
+    [1, 2],
+    "\x00\ud800",
+)
 
 
 def make_scenes(folder: Path) -> list[Path]:
+    """Write one small scene of noise for each of `LAYOUTS`."""
     paths = []
     for i, layout in enumerate(LAYOUTS):
         path = folder / f"{i}.tif"
@@ -44,6 +76,7 @@ def make_scenes(folder: Path) -> list[Path]:
 
 
 def make_packages(folder: Path) -> list[Path]:
+    """Write two packages with random weights, with and without the attention."""
     import torch
 
     from nssa_gis.model.config import named_config
@@ -64,8 +97,9 @@ def make_packages(folder: Path) -> list[Path]:
 
 
 def make_journals(folder: Path) -> list[Path]:
+    """Write a journal of four rows, one of them empty."""
     path = folder / "out.gpkg.journal"
-    journal = Journal.create(path, MARK, {"mode": "new", "backend": "planted"})
+    journal = Journal.create(path, _MARK, {"mode": "new", "backend": "planted"})
     for row, n in enumerate((5, 0, 17, 3)):
         rng = np.random.default_rng(row)
         boxes = rng.random((n, 4)) * 1e6
@@ -76,11 +110,11 @@ def make_journals(folder: Path) -> list[Path]:
 
 
 def damage(content: bytes, rng: np.random.Generator, head: int = 600) -> bytes:
-    """Change some bytes, most of them near the start, where the structure is; sometimes cut, repeat or leave out."""
+    """Change a few bytes, most of them in the first ``head``; sometimes cut the end, repeat or remove a part."""
     changed = bytearray(content)
     for _ in range(rng.integers(1, 7)):
         at = int(rng.integers(0, min(len(changed), head) if rng.random() < 0.7 else len(changed)))
-        changed[at] = int(rng.choice([0, 1, 127, 128, 255, rng.integers(0, 256)]))
+        changed[at] = int(rng.choice([0, 1, 127, 128, 255, int(rng.integers(0, 256))]))
     kind, a, b = rng.random(), *sorted(rng.integers(0, len(changed) + 1, 2).tolist())
     if kind < 0.1:
         del changed[a:]
@@ -91,13 +125,13 @@ def damage(content: bytes, rng: np.random.Generator, head: int = 600) -> bytes:
     return bytes(changed)
 
 
-def damage_json(value: object, rng: np.random.Generator) -> object:
-    """Exchange, remove or rename one entry somewhere in a JSON value."""
+def damage_json(value: Any, rng: np.random.Generator) -> Any:
+    """Replace, remove or rename one entry somewhere in a JSON value."""
     entries = list(value) if isinstance(value, dict) else list(range(len(value))) if isinstance(value, list) else []
     if not entries or rng.random() < 0.15:
         return _ODD[rng.integers(len(_ODD))]
     key = entries[rng.integers(len(entries))]
-    changed = value.copy()  # type: ignore[attr-defined]
+    changed = value.copy()
     act = rng.random()
     if act < 0.1:
         del changed[key]
@@ -128,7 +162,7 @@ def damage_package(content: bytes, rng: np.random.Generator) -> bytes:
 
 
 def damage_journal(content: bytes, rng: np.random.Generator) -> bytes:
-    """Damage bytes, or the header under a right checksum."""
+    """Damage bytes, or the header with a correct checksum."""
     if rng.random() < 0.7:
         return damage(content, rng, 400)
     length = struct.unpack("<Q", content[8:16])[0]
@@ -152,7 +186,7 @@ def probe_scene(path: Path) -> None:
 
 
 def probe_package(path: Path) -> None:
-    """Load a package and build its network; what is let through has the types that it declares."""
+    """Load a package and build its network; all metadata must have the types that they declare."""
     from nssa_gis.runtime.backends.torch import build_detector
 
     try:
@@ -162,7 +196,7 @@ def probe_package(path: Path) -> None:
             if name == "value_range":
                 value, usual = value or (), ()
             kinds = (int, float) if isinstance(usual, float) else type(usual)
-            assert isinstance(value, kinds) and not isinstance(value, bool), (name, value)
+            _hold(isinstance(value, kinds) and not isinstance(value, bool), f"{name}: {value!r}")
         build_detector(package)
     except NssaError as error:
         _one_line(error, path)
@@ -172,31 +206,41 @@ _USUAL = ModelInfo(name="n", version="1", network={}, classes=("a",), gsd=0.25, 
 
 
 def probe_journal(path: Path) -> None:
-    """Resume a journal, read its rows, go on."""
+    """Resume a journal, read its rows, add one."""
     try:
-        journal = Journal.resume(path, MARK)
+        journal = Journal.resume(path, _MARK)
     except NssaError as error:
         _one_line(error, path)
         return
     try:
         rows = [row for row, _ in journal.rows()]
-        assert rows == sorted(set(rows))
-        assert journal.last_row == (rows[-1] if rows else -1)
+        _hold(rows == sorted(set(rows)), f"rows {rows} do not ascend")
+        _hold(journal.last_row == (rows[-1] if rows else -1), f"last row {journal.last_row} of {rows}")
         journal.append(journal.last_row + 1, GridDetections.empty(), 1)
     finally:
         journal.close()
 
 
 def _one_line(error: NssaError, path: Path) -> None:
-    assert "\n" not in str(error) and str(path) in str(error), str(error)
+    _hold("\n" not in str(error) and str(path) in str(error), f"not one line that names the file: {error}")
 
 
-#: Name to what makes whole files, damages one and tries it.
-TARGETS: dict[
-    str,
-    tuple[Callable[[Path], list[Path]], Callable[[bytes, np.random.Generator], bytes], Callable[[Path], None]],
-] = {
-    "scene": (make_scenes, damage, probe_scene),
-    "package": (make_packages, damage_package, probe_package),
-    "journal": (make_journals, damage_journal, probe_journal),
+def _hold(condition: bool, message: str) -> None:
+    if not condition:
+        raise AssertionError(message)
+
+
+class Target(NamedTuple):
+    """One kind of file: how to make whole ones, to damage the bytes of one and to try it."""
+
+    make: Callable[[Path], list[Path]]
+    damage: Callable[[bytes, np.random.Generator], bytes]
+    probe: Callable[[Path], None]
+
+
+#: All targets by name.
+TARGETS = {
+    "scene": Target(make_scenes, damage, probe_scene),
+    "package": Target(make_packages, damage_package, probe_package),
+    "journal": Target(make_journals, damage_journal, probe_journal),
 }
