@@ -5,27 +5,27 @@ import zipfile
 from pathlib import Path
 
 PLUGIN = Path(__file__).parent / "nssa_gis_qgis"
-#: What plugins.qgis.org takes at most is far more; ours holds no data.
+#: plugins.qgis.org accepts far more, but this plugin contains no data.
 LIMIT = 1_000_000
 _KINDS = {".py", ".txt", ".svg", ".ts", ".json", ""}
 
 
 def files() -> list[Path]:
-    """Files that belong into the archive, sorted."""
+    """Files that belong in the archive, sorted."""
     found = [p for p in sorted(PLUGIN.rglob("*")) if p.is_file() and not _is_left_out(p.relative_to(PLUGIN))]
     strange = [p for p in found if p.suffix not in _KINDS]
     if strange:
-        raise SystemExit(f"does not belong into the plugin: {strange[0]}")
+        raise SystemExit(f"does not belong in the plugin: {strange[0]}")
     return found
 
 
 def _is_left_out(path: Path) -> bool:
-    """Leave out what Python and editors put there; hidden files are refused by plugins.qgis.org."""
+    """Skip files made by Python and editors; plugins.qgis.org refuses hidden files."""
     return any(part == "__pycache__" or part.startswith(".") for part in path.parts)
 
 
 def build(target: Path) -> int:
-    """Write the archive; give its size in bytes."""
+    """Write the archive; return its size in bytes."""
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in files():
             entry = zipfile.ZipInfo(str(path.relative_to(PLUGIN.parent)), (2020, 1, 1, 0, 0, 0))

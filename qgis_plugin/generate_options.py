@@ -12,7 +12,7 @@ TARGET = Path(__file__).parent / "nssa_gis_qgis" / "options.json"
 
 
 def text() -> str:
-    """Give the table as the file holds it."""
+    """Return the table as the file holds it."""
     return json.dumps(options_table(), indent=1) + "\n"
 
 

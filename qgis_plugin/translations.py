@@ -39,7 +39,7 @@ def _text(node: ast.expr) -> str:
 
 
 def ts(language: str, table: dict[str, str]) -> str:
-    """Give a ``.ts`` file."""
+    """Return the text of a ``.ts`` file."""
     rows = ['<?xml version="1.0" encoding="utf-8"?>', "<!DOCTYPE TS>", f'<TS version="2.1" language="{language}">']
     rows += ["<context>", "    <name>NssaGis</name>"]
     for source in sources():

@@ -2,7 +2,7 @@
 
 
 def classFactory(iface):
-    """Give the plugin to QGIS."""
+    """Return the plugin to QGIS."""
     from .plugin import Plugin
 
     return Plugin(iface)

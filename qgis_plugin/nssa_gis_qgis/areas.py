@@ -18,7 +18,7 @@ from qgis.core import (
 
 from .texts import tr
 
-#: Corners put into an edge before it is transformed.
+#: Points added to an edge before it is transformed.
 _CORNERS = 20
 
 
@@ -30,7 +30,7 @@ class Area:
     geometries : list of QgsGeometry
         Polygons.
     crs : QgsCoordinateReferenceSystem
-        Of these; invalid for the coordinates of the raster, whatever they are.
+        CRS of the polygons; an invalid one means the coordinates of the raster.
     """
 
     def __init__(self, geometries, crs):
@@ -48,7 +48,7 @@ class Area:
         flags = getattr(QgsProcessingFeatureSource, "Flag", QgsProcessingFeatureSource)
         request = QgsFeatureRequest()
         request.setSubsetOfAttributes([])
-        # invalid ones are made valid below, so QGIS need not refuse them
+        # invalid geometries are repaired below, so QGIS need not refuse them
         features = source.getFeatures(request, flags.FlagSkipGeometryValidityChecks)
         geometries = [_polygons(feature.geometry()) for feature in features if feature.hasGeometry()]
         geometries = [geometry for geometry in geometries if not geometry.isEmpty()]
@@ -57,23 +57,23 @@ class Area:
         return cls(geometries, source.sourceCrs())
 
     def clipped(self, shape, crs, context):
-        """Give the part inside a polygon of any CRS.
+        """Return the part inside a polygon of any CRS.
 
         Raises
         ------
         QgsProcessingException
             There is none, or it cannot be transformed.
         """
-        # straight in its own CRS, an edge is bent in another one
+        # an edge that is straight in its own CRS is curved in another one
         bent = Area([shape.densifyByCount(_CORNERS)], crs).moved(self.crs, context)
         parts = [_polygons(geometry.intersection(bent._geometries[0])) for geometry in self._geometries]
         parts = [part for part in parts if not part.isEmpty()]
         if not parts:
-            raise QgsProcessingException(tr("The extent and the area of interest have nothing in common."))
+            raise QgsProcessingException(tr("The extent and the area of interest do not overlap."))
         return Area(parts, self.crs)
 
     def moved(self, crs, context):
-        """Give the area in another CRS.
+        """Return the area in another CRS.
 
         Raises
         ------
@@ -90,20 +90,20 @@ class Area:
         return Area(moved, crs)
 
     def named(self, crs):
-        """Give the same coordinates under the name of another CRS."""
+        """Return the same coordinates under the name of another CRS."""
         return Area(self._geometries, crs)
 
     def box(self):
-        """Give the rectangle around it."""
+        """Return the rectangle around it."""
         box = QgsRectangle()
         for geometry in self._geometries:
             box.combineExtentWith(geometry.boundingBox())
         return box
 
     def file(self, cache, context):
-        """Give a file that holds it; the same one, untouched, for the same area.
+        """Return a file with the area; the same, unchanged file for the same area.
 
-        A FlatGeobuf, because a GeoPackage cannot be without a CRS.
+        The format is FlatGeobuf, because a GeoPackage always has a CRS.
 
         Raises
         ------
@@ -137,7 +137,7 @@ class Area:
 
 
 def _polygons(geometry):
-    """Give the valid, straight polygons of a geometry as one; empty if it has none."""
+    """Return the valid, straight polygons of a geometry as one; empty if it has none."""
     straight = QgsGeometry(geometry)
     straight.convertToStraightSegment()
     kinds = getattr(QgsWkbTypes, "GeometryType", QgsWkbTypes)

@@ -1,4 +1,4 @@
-"""The bridge to the engine: finding the executable and understanding it. Standard library only: no QGIS in here."""
+"""The bridge to the engine: find the executable, run it, read its events. Standard library only, no QGIS."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from .masking import masked
 from .process import Cancelled, EngineError, run
 from .texts import tr
 
-#: Lines that are not events are kept for the message of a crash, so many.
+#: Lines that are not events are kept for the message after a crash, at most this many.
 _KEPT = 15
 #: Seconds between two texts of progress: the log of a dialog takes 10,000 lines, and a scene may have more tiles.
 _TEXT_EVERY = 1.0
@@ -33,7 +33,7 @@ def find_engine(setting, managed):
     Raises
     ------
     EngineError
-        Nowhere; or a place that was named explicitly does not hold it.
+        It is nowhere, or not at the path that the user gave.
     """
     named = ((setting, tr("plugin setting")), (os.environ.get("NSSA_GIS", ""), tr("environment variable NSSA_GIS")))
     for path, origin in named:
@@ -41,8 +41,8 @@ def find_engine(setting, managed):
             if not os.path.isfile(path):
                 raise EngineError(
                     tr(
-                        "The engine {} is not there ({}). Correct it, or run the algorithm 'Check the installation' "
-                        "with an empty engine path to forget it."
+                        "The engine {} does not exist ({}). Correct the path, or clear it: run the algorithm 'Check "
+                        "the installation' with an empty engine path."
                     ).format(path, origin)
                 )
             return path, origin
@@ -60,7 +60,7 @@ def find_engine(setting, managed):
 
 
 class Run:
-    """One run of ``detect`` or ``batch``: turns JSON lines into progress, and the end into a result or an error.
+    """One run of ``detect`` or ``batch``: turn JSON lines into progress, and the end into a result or an error.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ class Run:
         With ``setProgress``, ``setProgressText``, ``pushInfo``, ``pushWarning``, ``pushDebugInfo``, ``isCanceled``
         (a QgsProcessingFeedback).
     log_path : str
-        File that takes every line of the engine.
+        File that gets every line of the engine.
 
     Attributes
     ----------
@@ -77,7 +77,7 @@ class Run:
     objects : int
         Objects found, in all scenes.
     failures : list of str
-        One message per scene of many that failed.
+        One message for each failed scene of a batch.
     error : str or None
         The message that ended the run.
     output : list of str
@@ -108,7 +108,7 @@ class Run:
         Cancelled
             By the user.
         EngineError
-            With the engine's own message, or what is known of a crash.
+            The engine failed (with its own message) or crashed (with its last lines).
         """
         command = [executable, *arguments, "--progress", "json"]
         shown = masked(" ".join(_quoted(part) for part in command))
@@ -131,7 +131,7 @@ class Run:
         return self.done or {}
 
     def _judge(self, code):
-        """Raise what a run ended with; a batch in which some scenes failed has its other layers."""
+        """Raise the error of a failed run; a batch in which only some scenes failed is no error."""
         if self.error is None and (code == 0 or 0 < len(self.failures) < self._scenes):
             return
         log = tr("log: {}").format(self.log_path)
@@ -141,9 +141,9 @@ class Run:
             text = tr("None of the scenes could be processed ({} failed); the first one: {}")
             raise EngineError(f"{text.format(len(self.failures), self.failures[0])} ({log})")
         last = " / ".join(self._other[-3:]) or tr("nothing")
-        how = tr("The engine ended with code {} without a message; its last words: {}")
+        how = tr("The engine ended with code {} without a message; its last lines: {}")
         if code < 0:
-            how, code = tr("The engine was ended by signal {} without a message; its last words: {}"), -code
+            how, code = tr("The engine was ended by signal {} without a message; its last lines: {}"), -code
         raise EngineError(f"{how.format(code, last)} ({log})")
 
     def take(self, line, is_stderr):
@@ -165,7 +165,7 @@ class Run:
             self._progress(event, 0.9, 0.1)
         elif kind == "warning":
             self.feedback.pushWarning(prefix + message)
-        elif kind == "error" and prefix:  # one scene of many: the others go on
+        elif kind == "error" and prefix:  # one scene of a batch: the others go on
             self.failures.append(message)
             self.feedback.pushWarning(prefix + message)
         elif kind == "error":
@@ -181,7 +181,9 @@ class Run:
         )
         self.feedback.pushInfo(prefix + told)
         if event.get("tiles_done"):
-            self.feedback.pushInfo(prefix + tr("{} tiles were done by the interrupted run").format(event["tiles_done"]))
+            self.feedback.pushInfo(
+                prefix + tr("{} tiles were finished by the interrupted run").format(event["tiles_done"])
+            )
 
     def _tell_tile(self, event, prefix):
         now = time.monotonic()
@@ -197,7 +199,7 @@ class Run:
 
 
 def _event(line):
-    """Give the JSON event in a line, or None."""
+    """Return the JSON event in a line, or None."""
     if not line.startswith("{"):
         return None
     try:
@@ -208,7 +210,7 @@ def _event(line):
 
 
 def _quoted(part):
-    """Show an argument as one would type it."""
+    """Return an argument as one types it in a shell."""
     return f'"{part}"' if " " in part or not part else part
 
 

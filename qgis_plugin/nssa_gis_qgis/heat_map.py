@@ -45,7 +45,7 @@ def draw(path, target, metres, context, feedback):
     layer = QgsVectorLayer(path, "objects", "ogr")
     crs, middle = layer.crs(), layer.extent().center()
     if crs.isGeographic():
-        # a circle on the ground is none in degrees
+        # a circle on the ground is not a circle in degrees
         crs = utm_of(crs, middle, context)
         feedback.pushInfo(tr("The heat map is drawn in {}, because its radius is in metres.").format(crs.authid()))
         moved = {"INPUT": centres, "TARGET_CRS": crs, "OUTPUT": "TEMPORARY_OUTPUT"}
@@ -54,14 +54,14 @@ def draw(path, target, metres, context, feedback):
     elif crs.isValid():
         radius = metres * _units_per_metre(crs, middle)
     else:
-        feedback.pushWarning(tr("The layer has no CRS: the radius of the heat map is taken in its units."))
+        feedback.pushWarning(tr("The layer has no CRS: the radius of the heat map is in the units of the layer."))
         radius = metres
     values = {"INPUT": centres, "RADIUS": radius, "PIXEL_SIZE": radius / _PER_RADIUS, "OUTPUT": target}
     return _run("qgis:heatmapkerneldensityestimation", values, context, feedback)
 
 
 def utm_of(crs, point, context):
-    """Give the UTM zone around a point of a geographic CRS."""
+    """Return the UTM zone around a point of a geographic CRS."""
     wgs84 = QgsCoordinateReferenceSystem("EPSG:4326")
     there = QgsCoordinateTransform(crs, wgs84, context.transformContext()).transform(point)
     zone = min(max(math.floor((there.x() + 180) / 6) + 1, 1), 60)
@@ -69,7 +69,7 @@ def utm_of(crs, point, context):
 
 
 def _units_per_metre(crs, point):
-    """Measure the scale of a map at a point: feet, and Web Mercator far from the equator, are no metres."""
+    """Measure the scale of a map at a point; map units may be feet, or Web Mercator metres far from the equator."""
     units = 100.0
     square = QgsRectangle(point.x() - units / 2, point.y() - units / 2, point.x() + units / 2, point.y() + units / 2)
     across, down = ground_size(crs, square)

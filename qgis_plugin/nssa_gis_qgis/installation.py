@@ -1,4 +1,4 @@
-"""Installing the engine into an environment of its own. Standard library only: no QGIS in here."""
+"""Install the engine into its own environment. Standard library only, no QGIS."""
 
 import contextlib
 import json
@@ -20,19 +20,19 @@ INDEXES = {
     "cuda": "https://download.pytorch.org/whl/cu126",
     "default": "",
 }
-#: What the engine takes (pyproject.toml); asked for by itself, because only then an index of PyTorch alone decides.
+#: The version that the engine needs (pyproject.toml). It is installed first, from an index with PyTorch only.
 _TORCH = "torch>=2.6,<2.14"
 #: Start of the names of environments; short, because paths inside PyTorch are long.
 _PREFIX = "env-"
-#: A run marks its environment as in use with a file that it touches so often; one older than twice that is of a crash.
+#: Seconds after which a run touches the file that marks its environment as in use. After a crash the file gets old.
 _BEAT = 30.0
 
 
 class Installation:
     """The environment that the plugin manages.
 
-    Each installation has a folder of its own; a small file names the one in use. A failed or cancelled installation
-    leaves the former one untouched.
+    Each installation has its own folder; a small file names the one in use. After a failed or cancelled installation
+    the old one is still in use.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ class Installation:
         return path if os.path.isfile(path) else None
 
     def install(self, package, python, accelerator, wheels, proxies, feedback):
-        """Make an environment, install into it, verify it, and only then use it.
+        """Create an environment, install the engine into it and verify it; only then use it.
 
         Parameters
         ----------
@@ -76,7 +76,7 @@ class Installation:
         Returns
         -------
         dict
-            What ``nssa-gis doctor --json`` says.
+            The output of ``nssa-gis doctor --json``.
 
         Raises
         ------
@@ -89,7 +89,7 @@ class Installation:
         version = python_version(python, feedback)
         feedback.pushInfo(f"Python {version}: {python}")
         if wheels and not os.path.isdir(wheels):
-            raise EngineError(tr("The folder of wheels {} is not there.").format(wheels))
+            raise EngineError(tr("The folder of wheels {} does not exist.").format(wheels))
         os.makedirs(self.folder, exist_ok=True)
         environment = os.path.join(self.folder, time.strftime(_PREFIX + "%y%m%d%H%M%S"))
         try:
@@ -117,7 +117,7 @@ class Installation:
         return facts
 
     def uninstall(self):
-        """Remove what `install` made; give whether there was anything.
+        """Remove what `install` made; return whether there was anything.
 
         Raises
         ------
@@ -142,7 +142,8 @@ class Installation:
     def in_use(self, executable):
         """Mark the environment of an executable as in use, so that no installation removes it; others are left alone.
 
-        A file with a heartbeat, and not a lock: it works between programs and on network folders, and a crash ends it.
+        It is a file that is touched regularly, not a lock. It works between programs and on network folders, and it
+        becomes invalid after a crash.
         """
         environment = os.path.dirname(os.path.dirname(os.path.abspath(executable)))
         if os.path.dirname(environment) != os.path.abspath(self.folder):
@@ -185,7 +186,7 @@ class Installation:
             line = masked(line)
             said.append(line)
             feedback.pushConsoleInfo(line)
-            if ticks:  # pip tells no total: approach the end ever more slowly
+            if ticks:  # pip does not report a total, so the bar slows down towards the end
                 low, high = ticks
                 feedback.setProgress(high - (high - low) / (1 + len(said) / 25))
 
@@ -197,9 +198,9 @@ class Installation:
 
 
 def pip_commands(python, package, accelerator, wheels):
-    """Give the commands that install the engine, each with its span of the progress.
+    """Return the commands that install the engine, each with its span of the progress.
 
-    PyTorch comes first and from its own index alone: with PyPI beside it pip would take the newest build of all.
+    PyTorch comes first, from its own index only: with PyPI as a second index pip would take the newest build of all.
     """
     install = [python, "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
     if wheels:
@@ -213,7 +214,7 @@ def pip_commands(python, package, accelerator, wheels):
 
 
 def doctor(executable, feedback):
-    """Ask an engine about itself.
+    """Return what ``nssa-gis doctor`` reports.
 
     Raises
     ------
@@ -221,7 +222,7 @@ def doctor(executable, feedback):
         It does not run.
     """
     if not os.path.isfile(executable):
-        raise EngineError(tr("{} is not there.").format(executable))
+        raise EngineError(tr("{} does not exist.").format(executable))
     out, errors = [], []
     code = run(
         [executable, "doctor", "--json"],
@@ -234,12 +235,12 @@ def doctor(executable, feedback):
         facts = None
     if not isinstance(facts, dict):
         last = " / ".join(errors[-3:]) or tr("nothing")
-        raise EngineError(tr("{} does not work (exit code {}); its last words: {}").format(executable, code, last))
+        raise EngineError(tr("{} does not work (exit code {}); its last lines: {}").format(executable, code, last))
     return facts
 
 
 def problems(facts):
-    """Give what keeps an engine from working, as one message; empty if nothing does."""
+    """Return the problems of an engine as one message; empty if there are none."""
     found = "; ".join(map(str, facts.get("problems") or []))
     return tr("The engine has problems: {}").format(found) if found else ""
 

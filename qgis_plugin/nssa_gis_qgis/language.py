@@ -11,7 +11,7 @@ _FOLDER = os.path.join(os.path.dirname(__file__), "i18n")
 
 
 def load():
-    """Translate into QGIS' language from now on; QGIS itself changes it at a restart only."""
+    """Use the language of QGIS from now on; QGIS changes its own language only at a restart."""
     language = (QgsApplication.locale() or "")[:2]
     texts.use(read(os.path.join(_FOLDER, f"nssa_gis_{language}.ts")))
 

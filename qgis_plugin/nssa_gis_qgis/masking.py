@@ -1,4 +1,4 @@
-"""Keeping passwords out of logs, messages and layers, by the rules of nssa_gis/masking.py (a test compares them)."""
+"""Keep passwords out of logs, messages and layers, by the rules of nssa_gis/files.py (a test compares them)."""
 
 import re
 
@@ -13,5 +13,5 @@ _SECRET = re.compile(
 
 
 def masked(text):
-    """Give a text without the passwords in it."""
+    """Return a text without the passwords in it."""
     return _SECRET.sub(r"\1***", _LOGIN.sub(r"\1\2***@", text))

@@ -19,17 +19,17 @@ from .texts import tr
 with open(os.path.join(os.path.dirname(__file__), "options.json"), encoding="utf-8") as _handle:
     OPTIONS = {row["name"]: row for row in json.load(_handle)}
 
-#: What people read; options without an entry are shown by their name.
+#: Displayed names; options without an entry are shown by their name.
 _LABELS = {
     "model": "Model (name of a built-in one, or a .safetensors file)",
-    "confidence": "Least confidence",
+    "confidence": "Confidence threshold",
     "classes": "Classes, separated by commas",
     "gsd": "Ground sample distance for the network",
     "scale": "Resampling factor instead of a ground sample distance",
     "bands": "Bands for red, green, blue, such as 4,3,2",
     "tile": "Tile size",
     "overlap": "Overlap of tiles",
-    "tta": "Test-time augmentation: average over mirrored, turned or resized views",
+    "tta": "Test-time augmentation: average over mirrored, rotated or resized views",
     "device": "Device (auto, cpu, cuda, cuda:1, mps)",
     "backend": "Backend",
     "batch_size": "Tiles per call of the network",
@@ -39,9 +39,9 @@ _LABELS = {
     "geometry": "Geometry",
     "t_crs": "CRS of the layer",
     "resume": "Resume an interrupted run",
-    "overwrite": "Replace layers that are there",
+    "overwrite": "Replace existing layers",
 }
-#: Options that are strings to the engine and have a chooser in QGIS.
+#: Options that are text for the engine and have a CRS selector in QGIS.
 _CRS = ("t_crs",)
 
 
@@ -87,7 +87,7 @@ def make(row):
 
 
 def arguments(algorithm, parameters, names, context):
-    """Give the command-line arguments of the options that are set."""
+    """Return the command-line arguments of the options that are set."""
     given = []
     for name in names:
         row, key = OPTIONS[name], name.upper()
@@ -118,6 +118,6 @@ def is_set(parameters, key):
 
 
 def _advanced():
-    """Give the flag under its name in QGIS 3.22 to 4."""
+    """Return the flag under its name in QGIS 3.22 to 4."""
     holder = getattr(QgsProcessingParameterDefinition, "Flag", QgsProcessingParameterDefinition)
     return holder.FlagAdvanced

@@ -19,13 +19,13 @@ _FOLDER = os.path.dirname(__file__)
 
 
 class Plugin:
-    """What QGIS loads; without a window (qgis_process) only the provider."""
+    """The object that QGIS loads; without a window (qgis_process) it registers only the provider."""
 
     def __init__(self, iface):
         self.iface = iface
         self.provider = None
         self.action = None
-        self.dialogs = []  # QGIS keeps only their window: without the Python half a dialog does nothing
+        self.dialogs = []  # QGIS keeps only the windows; without their Python objects the dialogs do nothing
 
     def initProcessing(self):
         """Register the provider."""
@@ -43,7 +43,7 @@ class Plugin:
         self.iface.addPluginToRasterMenu("NSSA-GIS", self.action)
 
     def unload(self):
-        """Take everything away again."""
+        """Remove everything that was registered."""
         if self.action is not None:
             self.iface.removeRasterToolBarIcon(self.action)
             self.iface.removePluginRasterMenu("NSSA-GIS", self.action)

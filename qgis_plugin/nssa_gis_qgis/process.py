@@ -1,4 +1,4 @@
-"""Running a program of another environment, line by line. Standard library only: no QGIS in here."""
+"""Run a program of another environment and read it line by line. Standard library only, no QGIS."""
 
 import contextlib
 import os
@@ -11,8 +11,8 @@ import time
 
 from .texts import tr
 
-#: Set by QGIS, or by who started it, for its own Python and libraries; in another Python they break it, or send what
-#: pip installs elsewhere.
+#: Variables that QGIS sets for its own Python and libraries. Another Python fails with them, or its pip installs into
+#: the wrong place.
 _UNWANTED = (
     "PYTHONHOME",
     "PYTHONPATH",
@@ -26,14 +26,13 @@ _UNWANTED = (
     "VIRTUAL_ENV",
 )
 _UNWANTED_STARTS = ("PROJ_", "GDAL_", "QT_", "OGR_", "GRASS_", "DYLD_")
-#: Tells the engine that the end of its standard input asks it to stop: the one way that works on every system, and
-#: through wrapper scripts.
+#: Makes the engine stop at the end of its standard input. This works on every system, and through wrapper scripts.
 _STOP_CHANNEL = {"NSSA_GIS_STOP": "stdin"}
 #: Seconds that a cancelled program has to end by itself (the engine finishes its tile and closes its journal).
 _GRACE = 8.0
-#: Seconds that output may still come after the end: pipes stay open when something that the program started lives on.
+#: Seconds to wait for output after the end. The pipes stay open while a child of the program is running.
 _DRAIN = 2.0
-#: Seconds after which a killed program that is still there is given up (it hangs in the system).
+#: Seconds to wait for a killed program to disappear (it may hang in the system).
 _GIVEN_UP = 5.0
 _POLL = 0.1
 _WINDOWS = sys.platform == "win32"
@@ -48,7 +47,7 @@ class Cancelled(Exception):
 
 
 def clean_environment(more=None):
-    """Give the environment without what QGIS set for its own Python and libraries, and with ``more``."""
+    """Return the environment without what QGIS set for its own Python and libraries, and with ``more``."""
     kept = {k: v for k, v in os.environ.items() if k not in _UNWANTED and not k.startswith(_UNWANTED_STARTS)}
     kept.update(more or {})
     kept["PYTHONIOENCODING"] = "utf-8"
@@ -60,7 +59,7 @@ def popen(arguments, environment=None, stdin=subprocess.DEVNULL):
     """Start a program with pipes, in a process group of its own, without a console window."""
     flags = {}
     if _WINDOWS:
-        # a group of its own takes Ctrl-Break alone; the hidden console is what carries it
+        # a process group of its own reacts to Ctrl-Break only; the signal needs a (hidden) console
         startup = subprocess.STARTUPINFO()
         startup.dwFlags |= subprocess.STARTF_USESHOWWINDOW
         flags = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP, "startupinfo": startup}
@@ -90,11 +89,12 @@ def run(arguments, on_line, is_cancelled, environment=None, stop_channel=False):
     on_line : callable
         Takes (line, is_stderr) on the calling thread.
     is_cancelled : callable
-        Polled; True ends the program, politely and then hard.
+        Polled. When it returns True, the program is asked to end, and killed if it does not.
     environment : dict, optional
         Variables to add.
     stop_channel : bool
-        Whether it is the engine, which stops when its standard input is closed; others get the signal of Ctrl-C.
+        Whether the program is the engine, which stops when its standard input is closed. Others get the signal of
+        Ctrl-C.
 
     Returns
     -------
@@ -134,15 +134,15 @@ def run(arguments, on_line, is_cancelled, environment=None, stop_channel=False):
     if stopping.asked_at is None:
         return process.wait()
     if not lines.ended:
-        _kill(process)  # a wrapper has ended, and what it started has not
+        _kill(process)  # a wrapper script has ended, but its child has not
     raise Cancelled
 
 
 class _Lines:
     """The lines of both streams, as they come.
 
-    Each stream is closed by the thread that reads it: closing it here would wait for that thread, for as long as
-    anything holds the other end.
+    Each stream is closed by the thread that reads it. Closing it here would wait for that thread as long as any process
+    holds the other end.
     """
 
     def __init__(self, process):
@@ -153,11 +153,11 @@ class _Lines:
 
     @property
     def ended(self):
-        """Whether both streams are at their end and all is handed out."""
+        """Whether both streams have ended and every line was returned."""
         return self._open == 0
 
     def next(self):
-        """Give (line, is_stderr), or None if nothing came for a moment."""
+        """Return (line, is_stderr), or None if there was no line for a moment."""
         try:
             line, is_stderr = self._lines.get(timeout=_POLL)
         except queue.Empty:
@@ -177,14 +177,14 @@ class _Lines:
 
 
 class _Stopping:
-    """Ends a program: asked politely, then killed, then given up."""
+    """Ends a program: ask it to stop, then kill it, then give up."""
 
     def __init__(self, process):
         self._process = process
         self.asked_at = self._killed_at = self._seen_ended_at = None
 
     def press(self):
-        """Go one step further if it is time; called again and again once the user has cancelled."""
+        """Take the next step if it is time; called repeatedly after the user has cancelled."""
         now = time.monotonic()
         if self.asked_at is None:
             self.asked_at = now
@@ -194,7 +194,7 @@ class _Stopping:
             _kill(self._process)
 
     def is_over(self):
-        """Whether nothing more is worth waiting for, although the streams are open."""
+        """Whether to stop waiting although the streams are open."""
         now = time.monotonic()
         if self._process.poll() is None:
             return self._killed_at is not None and now - self._killed_at > _GIVEN_UP
@@ -203,7 +203,7 @@ class _Stopping:
 
 
 def _ask_to_stop(process):
-    """Ask politely: the engine keeps its journal and can be resumed."""
+    """Ask the program to stop; the engine then keeps its journal and can be resumed."""
     if process.stdin is not None:
         _close(process.stdin)
         return
@@ -215,7 +215,7 @@ def _ask_to_stop(process):
 
 
 def _kill(process):
-    """End the program with everything that it started: what is named as the engine may be a wrapper script."""
+    """Kill the program and its children, because the engine may be started by a wrapper script."""
     if _WINDOWS:
         tool = os.path.join(os.environ.get("SYSTEMROOT", r"C:\Windows"), "System32", "taskkill.exe")
         command = [tool, "/T", "/F", "/PID", str(process.pid)]

@@ -13,38 +13,38 @@ _FORMATS = ("gpkg", "geojson", "fgb", "parquet", "shp", "csv", "json", "geoparqu
 
 
 class Provider(QgsProcessingProvider):
-    """All algorithms of the plugin, under one heading of the toolbox."""
+    """All algorithms of the plugin, in one group of the toolbox."""
 
     def id(self):
-        """Give the name used in ``nssa:detect``."""
+        """Return the name used in ``nssa:detect``."""
         return "nssa"
 
     def name(self):
-        """Give the heading in the toolbox."""
+        """Return the heading in the toolbox."""
         return "NSSA-GIS"
 
     def longName(self):
-        """Give the heading with what it is about."""
+        """Return the heading with a short description."""
         return "NSSA-GIS: small object detection"
 
     def icon(self):
-        """Give our own icon."""
+        """Return our own icon."""
         return QIcon(os.path.join(os.path.dirname(__file__), "icon.svg"))
 
     def supportedOutputVectorLayerExtensions(self):
-        """Give what the engine writes."""
+        """Return the file extensions that the engine writes."""
         return list(_FORMATS)
 
     def defaultVectorFileExtension(self, hasGeometry=True):
-        """Give the format of temporary layers: the one that carries its style."""
+        """Return the format of temporary layers: the one that carries its style."""
         return _FORMATS[0]
 
     def supportsNonFileBasedOutput(self):
-        """Say that databases are no targets."""
+        """Say that databases are not supported as output."""
         return False
 
     def loadAlgorithms(self):
-        """Add one of each."""
+        """Add every algorithm."""
         language.load()
         for algorithm in ALGORITHMS:
             self.addAlgorithm(algorithm())

@@ -1,4 +1,4 @@
-"""Finding a Python that can make the engine's environment. Standard library only: no QGIS in here."""
+"""Find a Python that can create the environment of the engine. Standard library only, no QGIS."""
 
 import glob
 import os
@@ -34,13 +34,13 @@ def find_python(feedback):
     raise EngineError(
         tr(
             "No Python from {} to {} with venv was found. Install one (python.org, your package manager: on Debian "
-            "also python3-venv) and name it under 'Python'."
+            "also python3-venv) and give its path under 'Python'."
         ).format(_text(_OLDEST), _text(_NEWEST))
     )
 
 
 def candidates(feedback):
-    """Give, one by one, where a Python may be: newest first, then those of conda, then QGIS' own."""
+    """Yield the places where a Python may be: newest version first, then those of conda, then the one of QGIS."""
     minors = range(_NEWEST[1], _OLDEST[1] - 1, -1)
     for minor in minors:
         yield which(f"python3.{minor}")
@@ -49,7 +49,7 @@ def candidates(feedback):
             for place, *middle in (("LOCALAPPDATA", "Programs", "Python"), ("PROGRAMFILES",)):
                 yield os.path.join(os.environ.get(place, ""), *middle, f"Python3{minor}", "python.exe")
         elif sys.platform == "darwin":
-            # QGIS that was started from the Dock has a bare PATH
+            # QGIS started from the Dock has a minimal PATH
             yield f"/opt/homebrew/bin/python3.{minor}"
             yield f"/usr/local/bin/python3.{minor}"
             yield f"/Library/Frameworks/Python.framework/Versions/3.{minor}/bin/python3"
@@ -82,7 +82,7 @@ def _conda_roots():
 
 
 def python_version(path, feedback):
-    """Give the version ``3.x`` of a Python.
+    """Return the version ``3.x`` of a Python.
 
     Raises
     ------

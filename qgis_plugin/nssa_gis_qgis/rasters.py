@@ -21,13 +21,13 @@ from qgis.PyQt.QtCore import Qt
 from .process import Cancelled
 from .texts import tr
 
-#: Longest side of an exported raster, pixels: more is a job for a download, not for a web map.
+#: Longest side of an exported raster, pixels. Larger areas should be downloaded, not read from a web map.
 _LONGEST = 20000
 #: Metres per pixel of an export if none was asked for.
 _USUAL_GSD = 0.20
-#: Pixels looked at to find out whether an export is blank.
+#: Number of pixels that are checked to see whether an export is blank.
 _SAMPLE = 1_000_000
-#: What QGIS adds to the name of a raster for itself; the rest is GDAL's and goes whole: /vsi paths, subdatasets...
+#: What QGIS adds to the name of a raster. The rest is the GDAL name: a path, a /vsi path, a subdataset...
 _LOGIN = re.compile(r"\s*\bauthcfg\s*=|\|credential:")
 _OPTIONS = re.compile(r"(\|option:[^|]*)+$")
 
@@ -38,7 +38,7 @@ def is_file(layer):
 
 
 def file_source(layer, feedback):
-    """Give the GDAL name of a layer: a path, a /vsi path, a subdataset...
+    """Return the GDAL name of a layer: a path, a /vsi path, a subdataset...
 
     Raises
     ------
@@ -49,12 +49,12 @@ def file_source(layer, feedback):
 
 
 def gdal_name(source, name, feedback):
-    """Take away from a source what QGIS added; see `file_source`."""
+    """Remove from a source what QGIS added; see `file_source`."""
     if _LOGIN.search(source):
         raise QgsProcessingException(
             tr(
-                "The layer {} needs a login that is kept in QGIS; the engine has none. Download the raster, or add it "
-                "without an authentication configuration."
+                "The layer {} needs a login that is kept in QGIS; the engine cannot use it. Download the raster, or "
+                "add it without an authentication configuration."
             ).format(name)
         )
     plain = _OPTIONS.sub("", source)
@@ -64,13 +64,14 @@ def gdal_name(source, name, feedback):
 
 
 def engine_crs(layer, feedback):
-    """Give the CRS that the engine will find in the layer's file, with a warning if QGIS was told another one."""
+    """Return the CRS that the engine will find in the layer's file, with a warning if QGIS uses another one."""
     own = layer.dataProvider().crs()
     if layer.crs().isValid() and layer.crs() != own:
         feedback.pushWarning(
             tr(
-                "In QGIS the layer {} has the CRS {}, but its file says {}: the engine uses that of the file, and the "
-                "objects get it. If the file is wrong, correct it first (Raster > Projections > Assign projection)."
+                "In QGIS the layer {} has the CRS {}, but its file says {}: the engine uses the CRS of the file, and "
+                "the objects get it too. If the file is wrong, correct it first (Raster > Projections > Assign "
+                "projection)."
             ).format(layer.name(), layer.crs().authid(), own.authid() or tr("none"))
         )
     return own
@@ -99,7 +100,7 @@ def export(layer, extent, gsd, cache, reuse, feedback):
     gsd : float or None
         Metres per pixel.
     cache : Cache
-        Place for the file.
+        Cache for the file.
     reuse : bool
         Whether the file of an earlier export is wanted: an interrupted run goes on with the pixels it began with.
     feedback : QgsProcessingFeedback
@@ -121,7 +122,7 @@ def export(layer, extent, gsd, cache, reuse, feedback):
     if extent.isNull() or extent.isEmpty():
         raise QgsProcessingException(
             tr(
-                "The layer {} is no raster file ({}): choose an extent or an area of interest, and that part is "
+                "The layer {} is not a raster file ({}): choose an extent or an area of interest; that part is "
                 "exported first."
             ).format(layer.name(), layer.providerType())
         )
@@ -130,8 +131,8 @@ def export(layer, extent, gsd, cache, reuse, feedback):
     if max(columns, rows) > _LONGEST:
         raise QgsProcessingException(
             tr(
-                "Exporting {} at {} m per pixel would make {} x {} pixels; at most {} a side are taken from such a "
-                "layer. Choose a smaller extent or a larger ground sample distance."
+                "The export of {} at {} m per pixel would have {} x {} pixels; the limit for such a layer is {} a "
+                "side. Choose a smaller extent or a larger ground sample distance."
             ).format(layer.name(), gsd, columns, rows, _LONGEST)
         )
     sides = (extent.xMinimum(), extent.yMinimum(), extent.xMaximum(), extent.yMaximum(), gsd)
@@ -163,7 +164,7 @@ def _write(layer, extent, size, path, feedback):
     writer.setOutputFormat("GTiff")
     writer.setCreateOptions(["TILED=YES", "COMPRESS=DEFLATE", "BIGTIFF=IF_SAFER"])
     block = QgsRasterBlockFeedback()
-    # direct: this thread has no event loop that would deliver the signal of another one
+    # a direct connection, because this thread has no event loop for signals of other threads
     kinds = getattr(Qt, "ConnectionType", Qt)
     feedback.canceled.connect(block.cancel, kinds.DirectConnection)
     block.progressChanged.connect(feedback.setProgress, kinds.DirectConnection)
@@ -179,7 +180,7 @@ def _write(layer, extent, size, path, feedback):
 
 
 def _warn_if_blank(path, layer, feedback):
-    """Warn of an export of one colour: a server that fails gives blank tiles and no error."""
+    """Warn if an export has one colour only: some servers return blank tiles instead of an error."""
     made = QgsRasterLayer(path, "export")  # it owns the provider
     provider = made.dataProvider()
     kinds = getattr(QgsRasterBandStats, "Stats", QgsRasterBandStats)
@@ -188,7 +189,9 @@ def _warn_if_blank(path, layer, feedback):
         if found.maximumValue > found.minimumValue:
             return
     feedback.pushWarning(
-        tr("The export of {} is of one colour: does the layer show anything here, at this scale?").format(layer.name())
+        tr("The export of {} has one colour only: check that the layer shows something here, at this scale.").format(
+            layer.name()
+        )
     )
 
 

@@ -1,4 +1,4 @@
-"""How result layers look in the project: style, names, formats, group, and where they came from."""
+"""Presentation of result layers in the project: style, field names, number formats, group and metadata."""
 
 import json
 from typing import ClassVar
@@ -18,7 +18,7 @@ from .masking import masked
 from .texts import tr
 
 GROUP = "NSSA-GIS"
-#: Field to its name for people and, for numbers, the decimals shown.
+#: Field to its displayed name and, for numbers, the decimals shown.
 _FIELDS = {
     "class": ("Class", None),
     "class_id": ("Class number", None),
@@ -43,12 +43,12 @@ class ResultStyle(QgsProcessingLayerPostProcessorInterface):
     Parameters
     ----------
     arguments : list of str
-        What the engine was given.
+        Arguments of the engine.
     facts : dict
         The engine's ``done`` event.
     """
 
-    #: QGIS keeps no reference of its own.
+    #: Keeps the objects alive; QGIS holds no reference to them.
     alive: ClassVar[list] = []
 
     def __init__(self, arguments, facts):
@@ -61,7 +61,7 @@ class ResultStyle(QgsProcessingLayerPostProcessorInterface):
         """Do it."""
         if not hasattr(layer, "fields"):
             return
-        # Processing loads layers without the style that a GeoPackage brings along
+        # Processing does not load the style that is stored in a GeoPackage
         if not layer.loadDefaultStyle()[1]:
             layer.setRenderer(_renderer(layer))
         for index, field in enumerate(layer.fields()):

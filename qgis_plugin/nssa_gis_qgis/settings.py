@@ -1,4 +1,4 @@
-"""What the plugin remembers, and where its own engine, files and logs live."""
+"""Settings of the plugin, and the folders of its engine, files and logs."""
 
 import os
 import sys
@@ -15,7 +15,7 @@ _EXECUTABLE = "nssa_gis/executable"
 
 
 def engine_setting():
-    """Give the path of the executable that the user named, or an empty text."""
+    """Return the path of the executable that the user named, or an empty text."""
     return str(QgsSettings().value(_EXECUTABLE, "") or "")
 
 
@@ -25,10 +25,10 @@ def set_engine(path):
 
 
 def installation():
-    """Give the environment that the plugin manages.
+    """Return the environment that the plugin manages.
 
-    It lives in the user's profile; on Windows near the root of the user's local data, because paths inside PyTorch are
-    long and Windows takes 260 letters.
+    It is in the user's profile; on Windows near the root of the user's local data, because paths inside PyTorch are
+    long and Windows allows 260 characters.
     """
     local = os.environ.get("LOCALAPPDATA", "")
     if sys.platform == "win32" and local:
@@ -37,12 +37,12 @@ def installation():
 
 
 def cache():
-    """Give the store of files made for the engine."""
+    """Return the store of files made for the engine."""
     return Cache(_place("cache"))
 
 
 def log_path(name):
-    """Give the file for the log of a new run."""
+    """Return the file for the log of a new run."""
     return new_log(_place("logs"), name)
 
 
@@ -51,7 +51,7 @@ def _place(name):
 
 
 def engine():
-    """Give (path, origin) of the executable.
+    """Return (path, origin) of the executable.
 
     Raises
     ------
@@ -65,7 +65,7 @@ def engine():
 
 
 def proxies(feedback):
-    """Give QGIS' proxy as the variables that pip reads; what pip cannot do is warned of.
+    """Return QGIS' proxy as the variables that pip reads; warn of settings that pip cannot use.
 
     The system's proxy ("DefaultProxy") is left to pip, which finds it by itself.
     """
@@ -78,15 +78,15 @@ def proxies(feedback):
     if value("proxyEnabled").lower() not in ("true", "1") or kind == "DefaultProxy" or not host:
         return {}
     if kind not in ("HttpProxy", "HttpCachingProxy"):
-        text = tr("The proxy of QGIS ({}) is of a kind that pip cannot use; trying without it.")
+        text = tr("pip cannot use the type of proxy that QGIS uses ({}); trying without it.")
         feedback.pushWarning(text.format(kind))
         return {}
     user, word = value("proxyUser"), value("proxyPassword")
     if value("authcfg") and not user:
         feedback.pushWarning(
             tr(
-                "The login of QGIS' proxy is in an authentication configuration, which is not passed on. If the proxy "
-                "refuses, set the variable HTTPS_PROXY before starting QGIS."
+                "The login of the proxy is in an authentication configuration of QGIS and is not passed on. If the "
+                "proxy refuses the connection, set the variable HTTPS_PROXY before you start QGIS."
             )
         )
     login = f"{quote(user, safe='')}:{quote(word, safe='')}@" if user else ""

@@ -1,25 +1,25 @@
-"""What runs leave in the user's profile: files that can be used again, and logs. Standard library only."""
+"""Files that runs keep in the user's profile: inputs that can be used again, and logs. Standard library only."""
 
 import hashlib
 import os
 import time
 
-#: Days that a file is kept after its last use: so long an interrupted run can be resumed.
+#: Days that a file is kept after its last use. An interrupted run can be resumed during this time.
 _DAYS = 14
-#: Logs that are kept.
+#: Number of logs that are kept.
 _LOGS = 20
 
 
 class Cache:
-    """Files made for the engine, named by what they hold.
+    """Files made for the engine; the name depends on the content.
 
-    The engine takes up an interrupted run only if its inputs are the same files, untouched: the same work must find the
-    same file again. When a file was last used is therefore told by its time of access, which is set here.
+    The engine resumes an interrupted run only if its inputs are the same, unchanged files. So the same content must
+    give the same file. The access time, which is set here, is the time of the last use.
 
     Parameters
     ----------
     folder : str
-        Where they lie; made if missing.
+        Folder of the files; created if missing.
     """
 
     def __init__(self, folder):
@@ -27,7 +27,7 @@ class Cache:
         os.makedirs(folder, exist_ok=True)
 
     def path(self, kind, contents, extension):
-        """Give the path for a content, and mark it as used if it is there.
+        """Return the path for a content, and mark it as used if it is there.
 
         Parameters
         ----------
@@ -47,7 +47,7 @@ class Cache:
         return path
 
     def partial(self, path):
-        """Give the name under which a file is written before it is moved into place."""
+        """Return the name under which a file is written before it is moved into place."""
         base, extension = os.path.splitext(path)
         return f"{base}.{os.getpid()}-{time.time_ns()}.part{extension}"
 
@@ -60,7 +60,7 @@ class Cache:
 
 
 def new_log(folder, name):
-    """Give the path for the log of a new run, and remove the oldest ones."""
+    """Return the path for the log of a new run, and remove the oldest ones."""
     os.makedirs(folder, exist_ok=True)
     logs = sorted((e for e in _entries(folder) if e.name.endswith(".log")), key=lambda entry: entry.stat().st_mtime)
     for entry in logs[: max(0, len(logs) + 1 - _LOGS)]:

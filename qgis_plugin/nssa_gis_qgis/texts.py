@@ -1,14 +1,14 @@
-"""Translation of what the plugin says. No QGIS in here: the bridge to the engine speaks through it too."""
+"""Translation of the plugin's messages. No QGIS in here, because the bridge to the engine uses it too."""
 
 _TEXTS = {}
 
 
 def use(texts):
-    """Translate by this table, source to translation, from now on."""
+    """Use this table, source to translation, from now on."""
     _TEXTS.clear()
     _TEXTS.update(texts)
 
 
 def tr(text):
-    """Translate a text of the plugin; one without translation stays as it is."""
+    """Translate a text of the plugin; a text without translation is returned unchanged."""
     return _TEXTS.get(text) or text

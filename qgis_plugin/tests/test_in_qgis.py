@@ -92,7 +92,7 @@ def test_check_reports_and_remembers_an_engine_that_answers(application, tmp_pat
         report = json.loads(run("check", {"ENGINE": os.environ["NSSA_GIS"]})["REPORT"])
         assert report["problems"] == []
         assert engine_setting() == os.environ["NSSA_GIS"]
-        for path, message in ((tmp_path / "gone", "not there"), (Path("/bin/true"), "does not work")):
+        for path, message in ((tmp_path / "gone", "does not exist"), (Path("/bin/true"), "does not work")):
             with pytest.raises(QgsProcessingException, match=message):
                 run("check", {"ENGINE": str(path)})
             assert engine_setting() == os.environ["NSSA_GIS"], "the former one stays"

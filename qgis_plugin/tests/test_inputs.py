@@ -62,7 +62,7 @@ def test_an_extent_clips_an_area(scene, project, tmp_path):
     apart = corner(scene, 20)
     apart.setXMinimum(left.xMaximum() + 20)
     apart.setXMaximum(left.xMaximum() + 40)
-    with pytest.raises(QgsProcessingException, match="nothing in common"):
+    with pytest.raises(QgsProcessingException, match="do not overlap"):
         run("detect", {**values, "EXTENT": text_of(apart)})
 
 
@@ -110,7 +110,7 @@ def test_a_web_map_is_exported_or_refused(scene, project, tmp_path):
     got = run("detect", {**values, "EXTENT": "0,120,0,120 [EPSG:3857]"}, feedback)
     assert got["OBJECTS"] == 0
     assert feedback.heard("Exporting web map: 600 x 5")
-    assert feedback.heard("of one colour"), "there are no tiles"
+    assert feedback.heard("one colour only"), "there are no tiles"
 
 
 def test_an_area_is_the_extent_of_a_web_map(project, tmp_path):

@@ -86,7 +86,7 @@ def test_a_heat_map_of_nothing_is_a_warning(scene, project, tmp_path):
     """And one that cannot be drawn does not lose the layer; QGIS is not asked to load what is not there."""
     output, heat, elsewhere = (str(tmp_path / name) for name in ("a.gpkg", "heat.tif", "missing/heat.tif"))
     values = {"INPUT": scene, "EXTENT": text_of(corner(scene, 60)), "OUTPUT": to_project(output, project)}
-    for confidence, target, words in ((1, heat, "no heat map to draw"), (0.3, elsewhere, "could not be drawn")):
+    for confidence, target, words in ((1, heat, "there is no heat map"), (0.3, elsewhere, "could not be drawn")):
         feedback, context = Feedback(), QgsProcessingContext()
         heat_map = {"CONFIDENCE": confidence, "HEATMAP": to_project(target, project)}
         got = run("detect", {**values, **heat_map}, feedback, context)

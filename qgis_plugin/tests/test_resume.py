@@ -20,7 +20,7 @@ def cancel_and_resume(values):
     assert first.heard("finished tile rows are kept"), "the engine's own words"
     assert first.heard("Resume an interrupted run")
     got = run("detect", {**values, "RESUME": True}, second)
-    assert second.heard("tiles were done by the interrupted run"), second.said
+    assert second.heard("tiles were finished by the interrupted run"), second.said
     assert not journal.exists()
     assert count(values["OUTPUT"]) == got["OBJECTS"]
     return got

@@ -43,7 +43,7 @@ def test_progress_and_result(engine, tmp_path):
     assert feedback.percent == sorted(feedback.percent) and feedback.percent[-1] == 100
     assert ("pushWarning", "too coarse") in feedback.said
     assert any("größe.tif" in text for _, text in feedback.said)
-    assert any("1 tiles were done by the interrupted run" in text for _, text in feedback.said)
+    assert any("1 tiles were finished by the interrupted run" in text for _, text in feedback.said)
     assert "exit code 0" in log.read_text(encoding="utf-8")
 
 
@@ -110,7 +110,7 @@ def cancel_soon(feedback, seconds=0.5):
 
 
 def test_cancel_is_polite_first(engine, tmp_path):
-    """The engine is asked through its standard input, and its last words are heard."""
+    """The engine is asked through its standard input, and its last message is shown."""
     path = program(
         tmp_path,
         EVENTS
@@ -269,7 +269,7 @@ def test_where_the_engine_is_looked_for(engine, tmp_path, monkeypatch):
     monkeypatch.setenv("NSSA_GIS", str(places["variable"]))
     assert engine.find_engine("", str(places["managed"]))[0] == str(places["variable"])
     assert engine.find_engine(str(places["setting"]), None)[0] == str(places["setting"])
-    with pytest.raises(engine.EngineError, match="not there"):
+    with pytest.raises(engine.EngineError, match="does not exist"):
         engine.find_engine(str(tmp_path / "gone"), None)
 
 

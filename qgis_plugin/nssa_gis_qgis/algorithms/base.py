@@ -1,4 +1,4 @@
-"""What all algorithms share."""
+"""Common base of the algorithms."""
 
 import os
 
@@ -20,31 +20,31 @@ class NssaAlgorithm(QgsProcessingAlgorithm):
     _tags = ()
 
     def createInstance(self):
-        """Give a new one."""
+        """Return a new one."""
         return type(self)()
 
     def name(self):
-        """Give the name behind ``nssa:``."""
+        """Return the name behind ``nssa:``."""
         return self._name
 
     def displayName(self):
-        """Give the name in the toolbox."""
+        """Return the name in the toolbox."""
         return tr(self._title)
 
     def shortHelpString(self):
-        """Give the text beside the dialog."""
+        """Return the text beside the dialog."""
         return tr(self._help)
 
     def tags(self):
-        """Give what the toolbox finds it by."""
+        """Return what the toolbox finds it by."""
         return list(self._tags)
 
     def helpUrl(self):
-        """Give the page of the documentation."""
+        """Return the page of the documentation."""
         return f"{_HELP}#{self._name}"
 
     def icon(self):
-        """Give our own icon."""
+        """Return our own icon."""
         return QIcon(os.path.join(os.path.dirname(os.path.dirname(__file__)), "icon.svg"))
 
     def run_engine(self, arguments, feedback):
@@ -60,7 +60,7 @@ class NssaAlgorithm(QgsProcessingAlgorithm):
         QgsProcessingException
             The engine is missing or failed; one message with the cause.
         Cancelled
-            By the user, who has been told the engine's last words.
+            The user cancelled; the last message of the engine was shown.
         """
         executable, origin = engine()
         feedback.pushInfo(tr("Engine: {} ({})").format(executable, origin))
@@ -70,7 +70,7 @@ class NssaAlgorithm(QgsProcessingAlgorithm):
             with installation().in_use(executable):
                 run.execute(executable, arguments)
         except Cancelled:
-            words = run.error or tr("the engine had to be killed, or ended without a word")
+            words = run.error or tr("the engine was killed, or ended without a message")
             feedback.pushInfo(tr("Cancelled: {}").format(words))
             raise
         except EngineError as error:

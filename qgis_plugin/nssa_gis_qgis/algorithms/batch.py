@@ -39,9 +39,9 @@ class DetectFolder(NssaAlgorithm):
     _title = "Detect in a folder of scenes"
     _tags = ("object detection", "deep learning", "batch", "folder", "nssa")
     _help = (
-        "Finds small objects in every raster of a folder (not of its sub-folders), and writes one vector layer a scene "
-        "into another folder. A scene that fails is reported and the others go on. With 'Resume', layers that are "
-        "there are left alone and interrupted scenes go on."
+        "Finds small objects in every raster of a folder (without its sub-folders) and writes one vector layer for "
+        "each scene into another folder. If a scene fails, it is reported and the others go on. With 'Resume', "
+        "existing layers stay as they are and interrupted scenes go on."
     )
 
     def initAlgorithm(self, configuration=None):

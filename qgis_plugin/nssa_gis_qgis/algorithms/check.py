@@ -18,8 +18,8 @@ class CheckInstallation(NssaAlgorithm):
     _title = "Check the installation"
     _tags = ("doctor", "installation", "engine", "nssa")
     _help = (
-        "Shows which engine is used, how it was found, its versions and the device it would run on. With 'Engine' an "
-        "nssa-gis executable can be named that the plugin shall use from now on; empty forgets one that was named."
+        "Shows the engine, how it was found, its versions and the device that it runs on. Under 'Engine' you can "
+        "give the path of an nssa-gis executable, which the plugin then uses. An empty path clears the setting."
     )
 
     def initAlgorithm(self, configuration=None):
@@ -30,7 +30,7 @@ class CheckInstallation(NssaAlgorithm):
                 tr("Engine: an nssa-gis executable"),
                 optional=True,
                 defaultValue=engine_setting() or None,
-                fileFilter="* (*)",  # QGIS' own default asks for a dot in the name
+                fileFilter="* (*)",  # the default of QGIS asks for a dot in the name
             )
         )
         self.addOutput(QgsProcessingOutputString("REPORT", tr("Report")))
@@ -47,7 +47,7 @@ class CheckInstallation(NssaAlgorithm):
         except Cancelled:
             return {}
         if named:
-            set_engine(named)  # only now: it has answered
+            set_engine(named)  # stored only after it has answered
         report = json.dumps(facts, indent=1, ensure_ascii=False)
         feedback.pushInfo(report)
         found = problems(facts)

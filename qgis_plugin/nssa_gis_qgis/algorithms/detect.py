@@ -53,17 +53,17 @@ class DetectObjects(NssaAlgorithm):
     _title = "Detect small objects"
     _tags = ("object detection", "deep learning", "vehicles", "cars", "count", "nssa")
     _help = (
-        "Finds objects of a few pixels (by default vehicles) in a raster of any size and gives them as a vector layer "
-        "with class, confidence and size.\n\n"
-        "Raster files are read directly, tile by tile. Web maps (WMS, XYZ) are exported first at the chosen extent and "
-        "ground sample distance. The area of interest may be in any CRS; if only selected features are used, only they "
-        "count. With an extent as well, only the part inside it is looked at.\n\n"
-        "Model: without one the built-in aerial-vehicles is used; aerial-4 finds vehicles, airplanes, ships and "
-        "storage tanks; a model of your own is named by the path of its .safetensors file.\n\n"
-        "The default model is made for 0.15 to 0.4 m per pixel. A raster that is finer is reduced, one that is much "
-        "coarser is refused unless a ground sample distance is given.\n\n"
-        "A cancelled run keeps the rows of tiles that were finished: run it again with the same values and 'Resume an "
-        "interrupted run'. For that the layer must be a file, not a temporary layer."
+        "Finds objects of a few pixels (by default vehicles) in a raster of any size. The result is a vector layer "
+        "with class, score and size.\n\n"
+        "Raster files are read directly, tile by tile. Web maps (WMS, XYZ) are exported first, at the chosen extent "
+        "and ground sample distance. The area of interest may be in any CRS. If you also give an extent, only the "
+        "part inside it is processed.\n\n"
+        "Model: leave it empty for the built-in model aerial-vehicles. aerial-4 finds vehicles, airliners, ships and "
+        "storage tanks. For your own model, give the path of its .safetensors file.\n\n"
+        "The default model is made for 0.15 to 0.4 m per pixel. A finer raster is reduced. A much coarser one is "
+        "refused unless you give a ground sample distance.\n\n"
+        "A cancelled run keeps the finished rows of tiles. To continue, run again with the same values and 'Resume "
+        "an interrupted run'. The layer must then be a file, not a temporary layer."
     )
 
     def initAlgorithm(self, configuration=None):
@@ -99,11 +99,11 @@ class DetectObjects(NssaAlgorithm):
         output = self.parameterAsOutputLayer(parameters, "OUTPUT", context)
         if ":" in os.path.splitdrive(output)[1] or not os.path.isdir(os.path.dirname(os.path.abspath(output))):
             raise QgsProcessingException(
-                tr("{}: the layer must be a file in a folder that exists; databases are no targets.").format(output)
+                tr("{}: the layer must be a file in an existing folder; databases are not supported.").format(output)
             )
         options = arguments(self, parameters, _OPTIONS, context)
         if "--resume" not in options:
-            options.append("--overwrite")  # QGIS has asked the user before
+            options.append("--overwrite")  # QGIS has already asked the user
         files = cache()
         files.clean()
         try:
@@ -112,7 +112,7 @@ class DetectObjects(NssaAlgorithm):
             run = self.run_engine(given, feedback)
         except Cancelled:
             _tell_how_to_go_on(output, feedback)
-            # nothing is there to load, and a missing file would be an error of its own
+            # without this QGIS would report a missing file as a second error
             context.setLayersToLoadOnCompletion({})
             return {}
         feedback.pushInfo(tr("{} objects").format(run.objects))
@@ -122,7 +122,7 @@ class DetectObjects(NssaAlgorithm):
         return results
 
     def _inputs(self, layer, parameters, files, context, feedback):
-        """Give what the engine opens, and its arguments for where to look."""
+        """Return what the engine opens, and its arguments for the area."""
         extent = self.parameterAsExtent(parameters, "EXTENT", context, layer.crs())
         area = self._area(parameters, layer.crs(), context)
         if not is_file(layer):
@@ -136,7 +136,7 @@ class DetectObjects(NssaAlgorithm):
         source, own = file_source(layer, feedback), engine_crs(layer, feedback)
         if area is not None:
             if layer.crs().isValid() and layer.crs() != own:
-                # drawn over the layer where QGIS shows it: the coordinates are right, the CRS has another name there
+                # the area was drawn over the layer as QGIS shows it: the coordinates are right, only the CRS differs
                 area = area.moved(layer.crs(), context).named(own)
             return source, ["--aoi", area.file(files, context)]
         if extent.isNull() or extent.isEmpty():
@@ -146,7 +146,7 @@ class DetectObjects(NssaAlgorithm):
         return source, bounds + (["--bounds-crs", crs_text(own)] if own.isValid() else [])
 
     def _area(self, parameters, crs, context):
-        """Give the area of interest, inside the extent if there is one too; None without.
+        """Return the area of interest, cut to the extent if there is one; None without both.
 
         An extent without a CRS is in that of the raster layer, as QGIS has it everywhere.
         """
@@ -161,12 +161,12 @@ class DetectObjects(NssaAlgorithm):
         return area.clipped(self.parameterAsExtentGeometry(parameters, "EXTENT", context, crs), crs, context)
 
     def _heat_map(self, output, run, parameters, context, feedback):
-        """Give the result of the heat map if one is wanted and can be drawn; the layer is there in any case."""
+        """Return the result of the heat map if it is wanted and can be drawn; the layer is kept in any case."""
         target = self.parameterAsOutputLayer(parameters, "HEATMAP", context) if is_set(parameters, "HEATMAP") else ""
         if not target:
             return {}
         if not run.objects:
-            feedback.pushWarning(tr("No object was found: there is no heat map to draw."))
+            feedback.pushWarning(tr("No objects were found, so there is no heat map."))
         else:
             radius = self.parameterAsDouble(parameters, "HEATMAP_RADIUS", context)
             try:
@@ -183,10 +183,13 @@ def _tell_how_to_go_on(output, feedback):
         return
     if _whole(output).startswith(_whole(QgsProcessingUtils.tempFolder())):
         feedback.pushWarning(
-            tr("A run into a temporary layer cannot be resumed, because the next one gets another file. Name a file.")
+            tr(
+                "A run into a temporary layer cannot be resumed, because each run gets a new temporary file. Choose a "
+                "file as output."
+            )
         )
     else:
-        feedback.pushInfo(tr("To go on: run again with the same values and 'Resume an interrupted run'."))
+        feedback.pushInfo(tr("To continue: run again with the same values and 'Resume an interrupted run'."))
 
 
 def _whole(path):

@@ -22,11 +22,11 @@ class InstallEngine(NssaAlgorithm):
     _title = "Install or update the engine"
     _tags = ("installation", "engine", "pip", "nssa")
     _help = (
-        "Makes an environment of its own in your QGIS profile and installs the detection engine into it: about 1.3 GB "
-        "with the CPU build of PyTorch. Nothing is installed into QGIS. The engine in use is replaced only when the "
-        "new one has been verified.\n\n"
-        "Without internet: name a folder that holds all wheels (pip download nssa-gis -d FOLDER on a machine like this "
-        "one). QGIS' proxy settings are passed on."
+        "Creates an environment in your QGIS profile and installs the detection engine into it: about 1.3 GB with "
+        "the CPU build of PyTorch. Nothing is installed into QGIS. The old engine is replaced only after the new one "
+        "has been verified.\n\n"
+        "Without internet: give a folder with all wheels (made by pip download nssa-gis -d FOLDER on a similar "
+        "computer). The proxy settings of QGIS are passed on."
     )
 
     def initAlgorithm(self, configuration=None):
@@ -41,7 +41,7 @@ class InstallEngine(NssaAlgorithm):
                 "PYTHON",
                 tr("Python 3.10 to 3.13 (default: the first one found)"),
                 optional=True,
-                fileFilter="* (*)",  # QGIS' own default asks for a dot in the name
+                fileFilter="* (*)",  # the default of QGIS asks for a dot in the name
             )
         )
         choices = [tr("CPU (small)"), tr("NVIDIA GPU (CUDA)"), tr("PyPI's default")]

@@ -14,10 +14,10 @@ class RemoveEngine(NssaAlgorithm):
     _name = "remove"
     _title = "Remove the engine"
     _tags = ("uninstall", "engine", "nssa")
-    _help = "Deletes the environment that 'Install or update the engine' made. Other engines are left alone."
+    _help = "Deletes the environment that 'Install or update the engine' created. Other engines stay."
 
     def initAlgorithm(self, configuration=None):
-        """Nothing to ask."""
+        """Declare no parameters."""
 
     def processAlgorithm(self, parameters, context, feedback):
         """Run."""
@@ -25,5 +25,9 @@ class RemoveEngine(NssaAlgorithm):
             gone = installation().uninstall()
         except EngineError as error:
             raise QgsProcessingException(str(error)) from None
-        feedback.pushInfo(tr("The engine is removed.") if gone else tr("There was no engine of the plugin's own."))
+        feedback.pushInfo(
+            tr("The engine is removed.")
+            if gone
+            else tr("There is nothing to remove: the plugin has not installed an engine.")
+        )
         return {}

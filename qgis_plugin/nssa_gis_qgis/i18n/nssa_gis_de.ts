@@ -12,8 +12,8 @@
         <translation>Protokoll: {}</translation>
     </message>
     <message>
-        <source>the engine had to be killed, or ended without a word</source>
-        <translation>das Suchprogramm musste beendet werden oder endete ohne ein Wort</translation>
+        <source>the engine was killed, or ended without a message</source>
+        <translation>das Suchprogramm wurde beendet oder endete ohne Meldung</translation>
     </message>
     <message>
         <source>Cancelled: {}</source>
@@ -24,8 +24,8 @@
         <translation>In einem Ordner von Bildern suchen</translation>
     </message>
     <message>
-        <source>Finds small objects in every raster of a folder (not of its sub-folders), and writes one vector layer a scene into another folder. A scene that fails is reported and the others go on. With 'Resume', layers that are there are left alone and interrupted scenes go on.</source>
-        <translation>Findet kleine Objekte in jedem Raster eines Ordners (nicht seiner Unterordner) und schreibt einen Vektorlayer je Bild in einen anderen Ordner. Ein Bild, das scheitert, wird gemeldet, und die anderen gehen weiter. Mit „Fortsetzen“ bleiben vorhandene Layer, wie sie sind, und unterbrochene Bilder gehen weiter.</translation>
+        <source>Finds small objects in every raster of a folder (without its sub-folders) and writes one vector layer for each scene into another folder. If a scene fails, it is reported and the others go on. With 'Resume', existing layers stay as they are and interrupted scenes go on.</source>
+        <translation>Findet kleine Objekte in jedem Raster eines Ordners (ohne seine Unterordner) und schreibt für jedes Bild einen Vektorlayer in einen anderen Ordner. Scheitert ein Bild, wird es gemeldet, und die anderen gehen weiter. Mit „Fortsetzen“ bleiben vorhandene Layer, wie sie sind, und unterbrochene Bilder gehen weiter.</translation>
     </message>
     <message>
         <source>{} scenes failed; the log has the reasons: {}</source>
@@ -48,8 +48,8 @@
         <translation>Installation prüfen</translation>
     </message>
     <message>
-        <source>Shows which engine is used, how it was found, its versions and the device it would run on. With 'Engine' an nssa-gis executable can be named that the plugin shall use from now on; empty forgets one that was named.</source>
-        <translation>Zeigt, welches Suchprogramm benutzt wird, wie es gefunden wurde, seine Versionen und das Gerät, auf dem es rechnen würde. Unter „Suchprogramm“ kann eine nssa-gis-Programmdatei genannt werden, die fortan benutzt wird; leer vergisst eine genannte.</translation>
+        <source>Shows the engine, how it was found, its versions and the device that it runs on. Under 'Engine' you can give the path of an nssa-gis executable, which the plugin then uses. An empty path clears the setting.</source>
+        <translation>Zeigt das Suchprogramm, wie es gefunden wurde, seine Versionen und das Gerät, auf dem es rechnet. Unter „Suchprogramm“ können Sie den Pfad einer nssa-gis-Programmdatei angeben, die die Erweiterung dann benutzt. Ein leerer Pfad löscht die Einstellung.</translation>
     </message>
     <message>
         <source>Engine: an nssa-gis executable</source>
@@ -68,24 +68,24 @@
         <translation>Kleine Objekte finden</translation>
     </message>
     <message>
-        <source>Finds objects of a few pixels (by default vehicles) in a raster of any size and gives them as a vector layer with class, confidence and size.
+        <source>Finds objects of a few pixels (by default vehicles) in a raster of any size. The result is a vector layer with class, score and size.
 
-Raster files are read directly, tile by tile. Web maps (WMS, XYZ) are exported first at the chosen extent and ground sample distance. The area of interest may be in any CRS; if only selected features are used, only they count. With an extent as well, only the part inside it is looked at.
+Raster files are read directly, tile by tile. Web maps (WMS, XYZ) are exported first, at the chosen extent and ground sample distance. The area of interest may be in any CRS. If you also give an extent, only the part inside it is processed.
 
-Model: without one the built-in aerial-vehicles is used; aerial-4 finds vehicles, airplanes, ships and storage tanks; a model of your own is named by the path of its .safetensors file.
+Model: leave it empty for the built-in model aerial-vehicles. aerial-4 finds vehicles, airliners, ships and storage tanks. For your own model, give the path of its .safetensors file.
 
-The default model is made for 0.15 to 0.4 m per pixel. A raster that is finer is reduced, one that is much coarser is refused unless a ground sample distance is given.
+The default model is made for 0.15 to 0.4 m per pixel. A finer raster is reduced. A much coarser one is refused unless you give a ground sample distance.
 
-A cancelled run keeps the rows of tiles that were finished: run it again with the same values and 'Resume an interrupted run'. For that the layer must be a file, not a temporary layer.</source>
-        <translation>Findet Objekte von wenigen Pixeln (als Vorgabe Fahrzeuge) in einem Raster beliebiger Größe und liefert sie als Vektorlayer mit Klasse, Sicherheit und Größe.
+A cancelled run keeps the finished rows of tiles. To continue, run again with the same values and 'Resume an interrupted run'. The layer must then be a file, not a temporary layer.</source>
+        <translation>Findet Objekte von wenigen Pixeln (als Vorgabe Fahrzeuge) in einem Raster beliebiger Größe. Das Ergebnis ist ein Vektorlayer mit Klasse, Konfidenz und Größe.
 
-Rasterdateien werden unmittelbar gelesen, Kachel um Kachel. Kartendienste (WMS, XYZ) werden zuerst mit der gewählten Ausdehnung und Bodenauflösung exportiert. Das Suchgebiet darf in jedem KBS liegen; werden nur gewählte Objekte benutzt, so zählen nur sie. Ist auch eine Ausdehnung angegeben, wird nur in dem Teil darin gesucht.
+Rasterdateien werden unmittelbar gelesen, Kachel um Kachel. Kartendienste (WMS, XYZ) werden zuerst mit der gewählten Ausdehnung und Bodenauflösung exportiert. Das Suchgebiet darf in jedem KBS liegen. Ist auch eine Ausdehnung angegeben, wird nur der Teil darin bearbeitet.
 
-Modell: Ohne Angabe wird das eingebaute aerial-vehicles benutzt; aerial-4 findet Fahrzeuge, Flugzeuge, Schiffe und Lagertanks; ein eigenes wird mit dem Pfad seiner .safetensors-Datei genannt.
+Modell: leer lassen für das eingebaute Modell aerial-vehicles. aerial-4 findet Fahrzeuge, Verkehrsflugzeuge, Schiffe und Lagertanks. Für ein eigenes Modell den Pfad seiner .safetensors-Datei angeben.
 
-Das eingebaute Modell ist für 0,15 bis 0,4 m je Pixel gemacht. Ein feineres Raster wird verkleinert, ein viel gröberes abgelehnt, außer es ist eine Bodenauflösung angegeben.
+Das eingebaute Modell ist für 0,15 bis 0,4 m je Pixel gemacht. Ein feineres Raster wird verkleinert. Ein viel gröberes wird abgelehnt, außer es ist eine Bodenauflösung angegeben.
 
-Ein abgebrochener Lauf behält die fertigen Kachelreihen: mit denselben Werten und „Einen unterbrochenen Lauf fortsetzen“ erneut starten. Dazu muss der Layer eine Datei sein, kein temporärer Layer.</translation>
+Ein abgebrochener Lauf behält die fertigen Kachelreihen. Zum Fortsetzen mit denselben Werten und „Einen unterbrochenen Lauf fortsetzen“ erneut starten. Dann muss der Layer eine Datei sein, kein temporärer Layer.</translation>
     </message>
     <message>
         <source>Heat map</source>
@@ -96,11 +96,11 @@ Ein abgebrochener Lauf behält die fertigen Kachelreihen: mit denselben Werten u
         <translation>Radius der Heatmap [m]</translation>
     </message>
     <message>
-        <source>A run into a temporary layer cannot be resumed, because the next one gets another file. Name a file.</source>
-        <translation>Ein Lauf in einen temporären Layer kann nicht fortgesetzt werden, denn der nächste bekommt eine andere Datei. Bitte eine Datei nennen.</translation>
+        <source>A run into a temporary layer cannot be resumed, because each run gets a new temporary file. Choose a file as output.</source>
+        <translation>Ein Lauf in einen temporären Layer kann nicht fortgesetzt werden, denn jeder Lauf bekommt eine neue temporäre Datei. Bitte eine Datei als Ausgabe wählen.</translation>
     </message>
     <message>
-        <source>To go on: run again with the same values and 'Resume an interrupted run'.</source>
+        <source>To continue: run again with the same values and 'Resume an interrupted run'.</source>
         <translation>Zum Fortsetzen: mit denselben Werten und „Einen unterbrochenen Lauf fortsetzen“ erneut starten.</translation>
     </message>
     <message>
@@ -120,16 +120,16 @@ Ein abgebrochener Lauf behält die fertigen Kachelreihen: mit denselben Werten u
         <translation>Objekte</translation>
     </message>
     <message>
-        <source>No object was found: there is no heat map to draw.</source>
-        <translation>Kein Objekt gefunden: Es gibt keine Heatmap zu zeichnen.</translation>
+        <source>No objects were found, so there is no heat map.</source>
+        <translation>Es wurden keine Objekte gefunden, also gibt es keine Heatmap.</translation>
     </message>
     <message>
         <source>{} objects</source>
         <translation>{} Objekte</translation>
     </message>
     <message>
-        <source>{}: the layer must be a file in a folder that exists; databases are no targets.</source>
-        <translation>{}: Der Layer muss eine Datei in einem vorhandenen Ordner sein; Datenbanken sind keine Ziele.</translation>
+        <source>{}: the layer must be a file in an existing folder; databases are not supported.</source>
+        <translation>{}: Der Layer muss eine Datei in einem vorhandenen Ordner sein; Datenbanken werden nicht unterstützt.</translation>
     </message>
     <message>
         <source>The heat map could not be drawn: {}</source>
@@ -140,12 +140,12 @@ Ein abgebrochener Lauf behält die fertigen Kachelreihen: mit denselben Werten u
         <translation>Suchprogramm installieren oder aktualisieren</translation>
     </message>
     <message>
-        <source>Makes an environment of its own in your QGIS profile and installs the detection engine into it: about 1.3 GB with the CPU build of PyTorch. Nothing is installed into QGIS. The engine in use is replaced only when the new one has been verified.
+        <source>Creates an environment in your QGIS profile and installs the detection engine into it: about 1.3 GB with the CPU build of PyTorch. Nothing is installed into QGIS. The old engine is replaced only after the new one has been verified.
 
-Without internet: name a folder that holds all wheels (pip download nssa-gis -d FOLDER on a machine like this one). QGIS' proxy settings are passed on.</source>
-        <translation>Legt in Ihrem QGIS-Profil eine eigene Umgebung an und installiert das Suchprogramm hinein: rund 1,3 GB mit PyTorch für die CPU. In QGIS selbst wird nichts installiert. Ein benutztes Suchprogramm wird erst ersetzt, wenn das neue geprüft ist.
+Without internet: give a folder with all wheels (made by pip download nssa-gis -d FOLDER on a similar computer). The proxy settings of QGIS are passed on.</source>
+        <translation>Legt in Ihrem QGIS-Profil eine Umgebung an und installiert das Suchprogramm hinein: rund 1,3 GB mit PyTorch für die CPU. In QGIS selbst wird nichts installiert. Das alte Suchprogramm wird erst ersetzt, wenn das neue geprüft ist.
 
-Ohne Internet: einen Ordner mit allen Wheels nennen (pip download nssa-gis -d ORDNER auf einem gleichartigen Rechner). Die Proxy-Einstellungen von QGIS werden weitergegeben.</translation>
+Ohne Internet: einen Ordner mit allen Wheels angeben (mit pip download nssa-gis -d ORDNER auf einem gleichartigen Rechner erstellt). Die Proxy-Einstellungen von QGIS werden weitergegeben.</translation>
     </message>
     <message>
         <source>CPU (small)</source>
@@ -188,7 +188,7 @@ Ohne Internet: einen Ordner mit allen Wheels nennen (pip download nssa-gis -d OR
         <translation>Suchprogramm entfernen</translation>
     </message>
     <message>
-        <source>Deletes the environment that 'Install or update the engine' made. Other engines are left alone.</source>
+        <source>Deletes the environment that 'Install or update the engine' created. Other engines stay.</source>
         <translation>Löscht die Umgebung, die „Suchprogramm installieren oder aktualisieren“ angelegt hat. Andere Suchprogramme bleiben.</translation>
     </message>
     <message>
@@ -196,16 +196,16 @@ Ohne Internet: einen Ordner mit allen Wheels nennen (pip download nssa-gis -d OR
         <translation>Das Suchprogramm ist entfernt.</translation>
     </message>
     <message>
-        <source>There was no engine of the plugin's own.</source>
-        <translation>Es gab kein Suchprogramm der Erweiterung.</translation>
+        <source>There is nothing to remove: the plugin has not installed an engine.</source>
+        <translation>Es gibt nichts zu entfernen: Die Erweiterung hat kein Suchprogramm installiert.</translation>
     </message>
     <message>
         <source>The area of interest holds no feature (is a selection empty?).</source>
         <translation>Das Suchgebiet enthält kein Objekt (ist die Auswahl leer?).</translation>
     </message>
     <message>
-        <source>The extent and the area of interest have nothing in common.</source>
-        <translation>Die Ausdehnung und das Suchgebiet haben nichts gemeinsam.</translation>
+        <source>The extent and the area of interest do not overlap.</source>
+        <translation>Die Ausdehnung und das Suchgebiet überlappen sich nicht.</translation>
     </message>
     <message>
         <source>The area of interest cannot be written: {}</source>
@@ -220,8 +220,8 @@ Ohne Internet: einen Ordner mit allen Wheels nennen (pip download nssa-gis -d OR
         <translation>Das Suchprogramm nssa-gis ist nicht installiert. Bitte in der Werkzeugkiste unter NSSA-GIS „Suchprogramm installieren oder aktualisieren“ ausführen oder die Umgebungsvariable NSSA_GIS auf eine nssa-gis-Programmdatei setzen.</translation>
     </message>
     <message>
-        <source>The engine ended with code {} without a message; its last words: {}</source>
-        <translation>Das Suchprogramm endete mit Code {} ohne Meldung; seine letzten Worte: {}</translation>
+        <source>The engine ended with code {} without a message; its last lines: {}</source>
+        <translation>Das Suchprogramm endete mit Code {} ohne Meldung; seine letzten Zeilen: {}</translation>
     </message>
     <message>
         <source>plugin setting</source>
@@ -248,8 +248,8 @@ Ohne Internet: einen Ordner mit allen Wheels nennen (pip download nssa-gis -d OR
         <translation>Protokoll: {}</translation>
     </message>
     <message>
-        <source>The engine was ended by signal {} without a message; its last words: {}</source>
-        <translation>Das Suchprogramm wurde von Signal {} ohne Meldung beendet; seine letzten Worte: {}</translation>
+        <source>The engine was ended by signal {} without a message; its last lines: {}</source>
+        <translation>Das Suchprogramm wurde von Signal {} ohne Meldung beendet; seine letzten Zeilen: {}</translation>
     </message>
     <message>
         <source>{}: {} x {} px at the model's resolution, {} tiles; {}</source>
@@ -260,19 +260,19 @@ Ohne Internet: einen Ordner mit allen Wheels nennen (pip download nssa-gis -d OR
         <translation>Kachel {} von {}, {} gefunden</translation>
     </message>
     <message>
-        <source>The engine {} is not there ({}). Correct it, or run the algorithm 'Check the installation' with an empty engine path to forget it.</source>
-        <translation>Das Suchprogramm {} ist nicht da ({}). Bitte berichtigen oder „Installation prüfen“ mit leerem Suchprogramm ausführen, um es zu vergessen.</translation>
+        <source>The engine {} does not exist ({}). Correct the path, or clear it: run the algorithm 'Check the installation' with an empty engine path.</source>
+        <translation>Das Suchprogramm {} gibt es nicht ({}). Bitte den Pfad berichtigen oder löschen: „Installation prüfen“ mit leerem Suchprogramm ausführen.</translation>
     </message>
     <message>
-        <source>{} tiles were done by the interrupted run</source>
-        <translation>{} Kacheln hat der unterbrochene Lauf erledigt</translation>
+        <source>{} tiles were finished by the interrupted run</source>
+        <translation>{} Kacheln hat der unterbrochene Lauf fertiggestellt</translation>
     </message>
     <message>
         <source>cancelled</source>
         <translation>abgebrochen</translation>
     </message>
     <message>
-        <source>The layer has no CRS: the radius of the heat map is taken in its units.</source>
+        <source>The layer has no CRS: the radius of the heat map is in the units of the layer.</source>
         <translation>Der Layer hat kein KBS: Der Radius der Heatmap gilt in seinen Einheiten.</translation>
     </message>
     <message>
@@ -308,16 +308,16 @@ Ohne Internet: einen Ordner mit allen Wheels nennen (pip download nssa-gis -d OR
         <translation>Das Suchprogramm hat Probleme: {}</translation>
     </message>
     <message>
-        <source>{} is not there.</source>
-        <translation>{} ist nicht da.</translation>
+        <source>{} does not exist.</source>
+        <translation>{} gibt es nicht.</translation>
     </message>
     <message>
-        <source>{} does not work (exit code {}); its last words: {}</source>
-        <translation>{} funktioniert nicht (Code {}); seine letzten Worte: {}</translation>
+        <source>{} does not work (exit code {}); its last lines: {}</source>
+        <translation>{} funktioniert nicht (Code {}); letzte Zeilen: {}</translation>
     </message>
     <message>
-        <source>The folder of wheels {} is not there.</source>
-        <translation>Der Ordner mit Wheels {} ist nicht da.</translation>
+        <source>The folder of wheels {} does not exist.</source>
+        <translation>Den Ordner mit Wheels {} gibt es nicht.</translation>
     </message>
     <message>
         <source>{} failed: {}</source>
@@ -328,8 +328,8 @@ Ohne Internet: einen Ordner mit allen Wheels nennen (pip download nssa-gis -d OR
         <translation>Modell (Name eines eingebauten oder eine .safetensors-Datei)</translation>
     </message>
     <message>
-        <source>Least confidence</source>
-        <translation>Kleinste Sicherheit</translation>
+        <source>Confidence threshold</source>
+        <translation>Konfidenzschwelle</translation>
     </message>
     <message>
         <source>Classes, separated by commas</source>
@@ -356,8 +356,8 @@ Ohne Internet: einen Ordner mit allen Wheels nennen (pip download nssa-gis -d OR
         <translation>Überlappung der Kacheln</translation>
     </message>
     <message>
-        <source>Test-time augmentation: average over mirrored, turned or resized views</source>
-        <translation>Mehrfach hinsehen (TTA): Mittel über gespiegelte, gedrehte oder skalierte Ansichten</translation>
+        <source>Test-time augmentation: average over mirrored, rotated or resized views</source>
+        <translation>Test-Time-Augmentation (TTA): Mittel über gespiegelte, gedrehte oder skalierte Ansichten</translation>
     </message>
     <message>
         <source>Device (auto, cpu, cuda, cuda:1, mps)</source>
@@ -396,7 +396,7 @@ Ohne Internet: einen Ordner mit allen Wheels nennen (pip download nssa-gis -d OR
         <translation>Einen unterbrochenen Lauf fortsetzen</translation>
     </message>
     <message>
-        <source>Replace layers that are there</source>
+        <source>Replace existing layers</source>
         <translation>Vorhandene Layer ersetzen</translation>
     </message>
     <message>
@@ -416,8 +416,8 @@ Ohne Internet: einen Ordner mit allen Wheels nennen (pip download nssa-gis -d OR
         <translation>{} kann nicht gestartet werden: {}</translation>
     </message>
     <message>
-        <source>No Python from {} to {} with venv was found. Install one (python.org, your package manager: on Debian also python3-venv) and name it under 'Python'.</source>
-        <translation>Kein Python von {} bis {} mit venv gefunden. Bitte eines installieren (python.org, Paketverwaltung: unter Debian auch python3-venv) und unter „Python“ nennen.</translation>
+        <source>No Python from {} to {} with venv was found. Install one (python.org, your package manager: on Debian also python3-venv) and give its path under 'Python'.</source>
+        <translation>Kein Python von {} bis {} mit venv gefunden. Bitte eines installieren (python.org, Paketverwaltung: unter Debian auch python3-venv) und seinen Pfad unter „Python“ angeben.</translation>
     </message>
     <message>
         <source>exit code {}</source>
@@ -436,19 +436,19 @@ Ohne Internet: einen Ordner mit allen Wheels nennen (pip download nssa-gis -d OR
         <translation>Exportiere {}: {} x {} Pixel zu {} m</translation>
     </message>
     <message>
-        <source>The export of {} is of one colour: does the layer show anything here, at this scale?</source>
-        <translation>Der Export von {} ist einfarbig: Zeigt der Layer hier in diesem Maßstab etwas?</translation>
+        <source>The export of {} has one colour only: check that the layer shows something here, at this scale.</source>
+        <translation>Der Export von {} ist einfarbig: Bitte prüfen, ob der Layer hier in diesem Maßstab etwas zeigt.</translation>
     </message>
     <message>
-        <source>The layer {} needs a login that is kept in QGIS; the engine has none. Download the raster, or add it without an authentication configuration.</source>
-        <translation>Der Layer {} braucht eine Anmeldung, die in QGIS verwahrt ist; das Suchprogramm hat keine. Bitte das Raster herunterladen oder ohne Authentifizierungskonfiguration hinzufügen.</translation>
+        <source>The layer {} needs a login that is kept in QGIS; the engine cannot use it. Download the raster, or add it without an authentication configuration.</source>
+        <translation>Der Layer {} braucht eine Anmeldung, die in QGIS verwahrt ist; das Suchprogramm kann sie nicht benutzen. Bitte das Raster herunterladen oder ohne Authentifizierungskonfiguration hinzufügen.</translation>
     </message>
     <message>
         <source>The layer {} is opened with options of QGIS, which the engine ignores.</source>
         <translation>Der Layer {} ist mit Optionen von QGIS geöffnet, die das Suchprogramm nicht beachtet.</translation>
     </message>
     <message>
-        <source>In QGIS the layer {} has the CRS {}, but its file says {}: the engine uses that of the file, and the objects get it. If the file is wrong, correct it first (Raster &gt; Projections &gt; Assign projection).</source>
+        <source>In QGIS the layer {} has the CRS {}, but its file says {}: the engine uses the CRS of the file, and the objects get it too. If the file is wrong, correct it first (Raster &gt; Projections &gt; Assign projection).</source>
         <translation>In QGIS hat der Layer {} das KBS {}, seine Datei aber sagt {}: Das Suchprogramm nimmt das der Datei, und die Objekte bekommen es. Ist die Datei falsch, sollte sie zuerst berichtigt werden (Raster &gt; Projektionen &gt; Projektion zuweisen).</translation>
     </message>
     <message>
@@ -456,12 +456,12 @@ Ohne Internet: einen Ordner mit allen Wheels nennen (pip download nssa-gis -d OR
         <translation>keines</translation>
     </message>
     <message>
-        <source>The layer {} is no raster file ({}): choose an extent or an area of interest, and that part is exported first.</source>
+        <source>The layer {} is not a raster file ({}): choose an extent or an area of interest; that part is exported first.</source>
         <translation>Der Layer {} ist keine Rasterdatei ({}): Bitte eine Ausdehnung oder ein Suchgebiet wählen; dieser Teil wird dann zuerst exportiert.</translation>
     </message>
     <message>
-        <source>Exporting {} at {} m per pixel would make {} x {} pixels; at most {} a side are taken from such a layer. Choose a smaller extent or a larger ground sample distance.</source>
-        <translation>Der Export von {} mit {} m je Pixel ergäbe {} x {} Pixel; von einem solchen Layer werden höchstens {} je Seite geholt. Bitte eine kleinere Ausdehnung oder eine gröbere Bodenauflösung wählen.</translation>
+        <source>The export of {} at {} m per pixel would have {} x {} pixels; the limit for such a layer is {} a side. Choose a smaller extent or a larger ground sample distance.</source>
+        <translation>Der Export von {} mit {} m je Pixel hätte {} x {} Pixel; die Grenze für einen solchen Layer ist {} je Seite. Bitte eine kleinere Ausdehnung oder eine gröbere Bodenauflösung wählen.</translation>
     </message>
     <message>
         <source>Using the earlier export of {}</source>
@@ -485,7 +485,7 @@ Ohne Internet: einen Ordner mit allen Wheels nennen (pip download nssa-gis -d OR
     </message>
     <message>
         <source>Confidence</source>
-        <translation>Sicherheit</translation>
+        <translation>Konfidenz</translation>
     </message>
     <message>
         <source>Width [m]</source>
@@ -536,12 +536,12 @@ Ohne Internet: einen Ordner mit allen Wheels nennen (pip download nssa-gis -d OR
         <translation>Von nssa-gis gefundene Objekte.</translation>
     </message>
     <message>
-        <source>The proxy of QGIS ({}) is of a kind that pip cannot use; trying without it.</source>
-        <translation>Der Proxy von QGIS ({}) ist von einer Art, die pip nicht benutzen kann; es wird ohne ihn versucht.</translation>
+        <source>pip cannot use the type of proxy that QGIS uses ({}); trying without it.</source>
+        <translation>pip kann die Art von Proxy, die QGIS benutzt ({}), nicht benutzen; es wird ohne ihn versucht.</translation>
     </message>
     <message>
-        <source>The login of QGIS' proxy is in an authentication configuration, which is not passed on. If the proxy refuses, set the variable HTTPS_PROXY before starting QGIS.</source>
-        <translation>Die Anmeldung am Proxy von QGIS steht in einer Authentifizierungskonfiguration, die nicht weitergegeben wird. Weist der Proxy ab, bitte vor dem Start von QGIS die Variable HTTPS_PROXY setzen.</translation>
+        <source>The login of the proxy is in an authentication configuration of QGIS and is not passed on. If the proxy refuses the connection, set the variable HTTPS_PROXY before you start QGIS.</source>
+        <translation>Die Anmeldung am Proxy steht in einer Authentifizierungskonfiguration von QGIS und wird nicht weitergegeben. Weist der Proxy die Verbindung ab, bitte vor dem Start von QGIS die Variable HTTPS_PROXY setzen.</translation>
     </message>
     <message>
         <source>Model: a built-in one (aerial-vehicles, or aerial-4 for vehicles, airplanes, ships and storage tanks) or a .safetensors file.</source>
@@ -550,6 +550,26 @@ Ohne Internet: einen Ordner mit allen Wheels nennen (pip download nssa-gis -d OR
     <message>
         <source>aerial-vehicles</source>
         <translation>aerial-vehicles</translation>
+    </message>
+    <message>
+        <source>Test-time augmentation: look at every tile mirrored (flip, 4 views), turned (rot, 4 views) or resized (scale, 3 views) and average; as many times slower.</source>
+        <translation>Jede Kachel auch gespiegelt (flip, 4 Ansichten), gedreht (rot, 4 Ansichten) oder skaliert (scale, 3 Ansichten) ansehen und mitteln; um ebenso viel langsamer.</translation>
+    </message>
+    <message>
+        <source>Where the network runs: auto, cpu, cuda, cuda:1, mps.</source>
+        <translation>Wo das Netz rechnet: auto, cpu, cuda, cuda:1, mps.</translation>
+    </message>
+    <message>
+        <source>What runs the network.</source>
+        <translation>Womit das Netz rechnet.</translation>
+    </message>
+    <message>
+        <source>Threads of the network on the CPU.</source>
+        <translation>Threads des Netzes auf der CPU.</translation>
+    </message>
+    <message>
+        <source>all cores</source>
+        <translation>alle Kerne</translation>
     </message>
     <message>
         <source>Keep objects with at least this score.</source>
@@ -620,32 +640,12 @@ Ohne Internet: einen Ordner mit allen Wheels nennen (pip download nssa-gis -d OR
         <translation>Überlappung benachbarter Kacheln; mindestens so groß wie das größte Objekt.</translation>
     </message>
     <message>
-        <source>Test-time augmentation: look at every tile mirrored (flip, 4 views), turned (rot, 4 views) or resized (scale, 3 views) and average; as many times slower.</source>
-        <translation>Jede Kachel auch gespiegelt (flip, 4 Ansichten), gedreht (rot, 4 Ansichten) oder skaliert (scale, 3 Ansichten) ansehen und mitteln; um ebenso viel langsamer.</translation>
-    </message>
-    <message>
-        <source>Where the network runs: auto, cpu, cuda, cuda:1, mps.</source>
-        <translation>Wo das Netz rechnet: auto, cpu, cuda, cuda:1, mps.</translation>
-    </message>
-    <message>
-        <source>What runs the network.</source>
-        <translation>Womit das Netz rechnet.</translation>
-    </message>
-    <message>
         <source>Tiles per call of the network.</source>
         <translation>Kacheln je Aufruf des Netzes.</translation>
     </message>
     <message>
         <source>by device</source>
         <translation>je nach Gerät</translation>
-    </message>
-    <message>
-        <source>Threads of the network on the CPU.</source>
-        <translation>Threads des Netzes auf der CPU.</translation>
-    </message>
-    <message>
-        <source>all cores</source>
-        <translation>alle Kerne</translation>
     </message>
     <message>
         <source>Threads that read the scene ahead of the network.</source>
