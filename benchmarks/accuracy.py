@@ -15,7 +15,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from PIL import Image
 
 import nssa_gis.train
 from nssa_gis.evaluate.calibration import PlattScaling, calibration_error, fit_platt_scaling, reliability
@@ -24,6 +23,7 @@ from nssa_gis.evaluate.sources import Pair, accuracies, curves, detect_image, de
 from nssa_gis.labels.images import LabelledImage
 from nssa_gis.labels.registry import read_table
 from nssa_gis.model.network import DetectionNetwork
+from nssa_gis.raster.resample import resample_image
 from nssa_gis.runtime.backends.torch import build_detector
 from nssa_gis.runtime.package import DEFAULT_MODEL, load_package
 from nssa_gis.train.datasets import load_split
@@ -129,7 +129,7 @@ def reduced(image: LabelledImage, gsd: float) -> LabelledImage:
         return image
     width, height = (max(1, round(side * image.gsd / gsd)) for side in (image.width, image.height))
     scale = np.array([width / image.width, height / image.height] * 2, np.float32)
-    pixels = np.asarray(Image.fromarray(image.pixels).resize((width, height), Image.Resampling.BOX))
+    pixels = resample_image(image.pixels, height, width)
     boxes, ignore = image.boxes * scale, image.ignore * scale
     return replace(image, loaded=pixels, width=width, height=height, gsd=gsd, boxes=boxes, ignore=ignore)
 

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 import nssa_gis.train
 from benchmarks.engine import parser, print_rows, write_json
@@ -28,6 +27,7 @@ from nssa_gis.evaluate.coco import evaluate_boxes, ignored, match
 from nssa_gis.geo.grid import TileGrid
 from nssa_gis.labels.images import LabelledImage
 from nssa_gis.labels.truth import ImageTruth
+from nssa_gis.raster.resample import resample_image
 from nssa_gis.runtime.backends.protocol import Backend, create_backend
 from nssa_gis.runtime.package import DEFAULT_MODEL, ModelPackage, load_package
 from nssa_gis.train.datasets import load_split
@@ -58,9 +58,7 @@ class Sheet:
         height, width = image.height, image.width
         w, h = (max(1, round(side * image.gsd / gsd)) for side in (width, height))
         scale = np.array([w / width, h / height] * 2, np.float32)
-        resized = np.asarray(Image.fromarray(image.pixels).resize((w, h), Image.Resampling.BILINEAR))
-        truth = image.truth(scale)
-        return cls(np.ascontiguousarray(resized.transpose(2, 0, 1)), truth)
+        return cls(resample_image(image.pixels, h, w), image.truth(scale))
 
     def window(self, x0: int, y0: int, width: int, height: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
         """Cut out a window (1, 3, height, width); pixels outside the image are 0."""

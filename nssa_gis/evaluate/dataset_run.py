@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from nssa_gis.boxes.columns import GridDetections, SceneDetections
-from nssa_gis.errors import NssaError
 from nssa_gis.geo.grid import TileGrid
 from nssa_gis.labels.table import Entry
 from nssa_gis.labels.truth import ImageTruth
 from nssa_gis.model.config import PAD_MULTIPLE
+from nssa_gis.raster.scene import open_scene
+from nssa_gis.raster.whole import read_whole
 from nssa_gis.runtime.backends.protocol import Backend
 from nssa_gis.runtime.package import ModelInfo
 from nssa_gis.seams.merge import merge_detections
@@ -91,13 +90,12 @@ def detect_entries(
     """
     found = []
     for done, entry in enumerate(entries, 1):
-        pixels = _read(entry.path)
-        height, width = pixels.shape[:2]
         own = entry.gsd or gsd
         zoom = scale or (own / info.gsd if own else 1.0)
-        w, h = max(1, round(width * zoom)), max(1, round(height * zoom))
-        if (w, h) != (width, height):
-            pixels = np.asarray(Image.fromarray(pixels).resize((w, h), Image.Resampling.BILINEAR))
+        with open_scene(entry.path) as scene:
+            width, height = scene.frame.width, scene.frame.height
+            w, h = max(1, round(width * zoom)), max(1, round(height * zoom))
+            pixels = read_whole(scene, h, w)
         seen = detect_array(backend, info, pixels)
         boxes = seen.boxes * np.array([width / w, height / h] * 2)
         order = np.argsort(-seen.scores, kind="stable")
@@ -107,8 +105,8 @@ def detect_entries(
 
 
 def detect_array(backend: Backend, info: ModelInfo, pixels: NDArray[np.uint8]) -> SceneDetections:
-    """Detect in an RGB array ``(H, W, 3)`` at the model's GSD, tiled if it is large; boxes in its pixels."""
-    height, width = pixels.shape[:2]
+    """Detect in an RGB array ``(3, H, W)`` at the model's GSD, tiled if it is large; boxes in its pixels."""
+    height, width = pixels.shape[1:]
     if max(height, width) <= _TILE:
         batch = _padded(pixels, height + -height % PAD_MULTIPLE, width + -width % PAD_MULTIPLE)
         found = backend.predict(batch[None], _FLOOR)
@@ -119,7 +117,7 @@ def detect_array(backend: Backend, info: ModelInfo, pixels: NDArray[np.uint8]) -
     parts = []
     for number in range(len(grid)):
         x0, y0, x1, y1 = grid.windows([number])[0].tolist()
-        found = backend.predict(_padded(pixels[y0:y1, x0:x1], _TILE, _TILE)[None], _FLOOR)
+        found = backend.predict(_padded(pixels[:, y0:y1, x0:x1], _TILE, _TILE)[None], _FLOOR)
         boxes = np.clip(found.boxes + np.array([x0, y0] * 2), 0, np.array([width, height] * 2))
         ids = np.full(len(boxes), number)
         placed = GridDetections.of(boxes, found.scores, found.labels, ids, grid.cut_sides(boxes, ids))
@@ -129,15 +127,7 @@ def detect_array(backend: Backend, info: ModelInfo, pixels: NDArray[np.uint8]) -
 
 
 def _padded(pixels: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
-    """``(H, W, 3)`` to ``(3, height, width)``, zeros right and below."""
+    """``(3, H, W)`` to ``(3, height, width)``, zeros right and below."""
     room = np.zeros((3, height, width), np.uint8)
-    room[:, : pixels.shape[0], : pixels.shape[1]] = pixels.transpose(2, 0, 1)
+    room[:, : pixels.shape[1], : pixels.shape[2]] = pixels
     return room
-
-
-def _read(path: Path) -> NDArray[np.uint8]:
-    try:
-        with Image.open(path) as opened:
-            return np.asarray(opened.convert("RGB"))
-    except (OSError, Image.DecompressionBombError) as error:
-        raise NssaError(f"cannot read the image {path}: {error}") from None

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from PIL import Image
 
 from nssa_gis.boxes.columns import SceneDetections
 from nssa_gis.evaluate.calibration import PlattScaling, fit_platt_scaling
@@ -23,6 +22,7 @@ from nssa_gis.labels.images import LabelledImage
 from nssa_gis.labels.truth import ImageTruth
 from nssa_gis.model.config import PAD_MULTIPLE
 from nssa_gis.model.network import DetectionNetwork
+from nssa_gis.raster.resample import resample_image
 from nssa_gis.runtime.decoding import detections_of
 
 #: Low enough for the whole precision-recall curve, also of calibrated scores, whose tail is thin.
@@ -39,9 +39,8 @@ def detect_image(
     height, width = image.height, image.width
     w, h = max(1, round(width * zoom)), max(1, round(height * zoom))
     scale = np.array([w / width, h / height] * 2, np.float32)
-    resized = np.asarray(Image.fromarray(image.pixels).resize((w, h), Image.Resampling.BILINEAR))
     padded = np.zeros((3, h + -h % PAD_MULTIPLE, w + -w % PAD_MULTIPLE), np.uint8)
-    padded[:, :h, :w] = resized.transpose(2, 0, 1)
+    padded[:, :h, :w] = resample_image(image.pixels, h, w)
     device = next(model.parameters()).device
     tensor = torch.from_numpy(padded)[None].to(device).float() / 255
     tensor = tensor.contiguous(memory_format=torch.channels_last)

@@ -1,6 +1,7 @@
 """Labelled images: pixels, boxes and ignore regions at a common resolution.
 
-EXIF orientation is not applied: boxes refer to the pixels as they are stored.
+A labelled image is a scene like any other: 16-bit and float values, palettes, CMYK, alpha and nodata are treated as a
+detection treats them. EXIF orientation is not applied, here as there: boxes refer to the pixels as they are stored.
 """
 
 from __future__ import annotations
@@ -11,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from nssa_gis.errors import NssaError
 from nssa_gis.labels.table import Entry, image_size
 from nssa_gis.labels.truth import ImageTruth
+from nssa_gis.raster.scene import open_scene
+from nssa_gis.raster.whole import read_whole
 
 #: Images finer than this share of the working GSD are reduced when loaded: no crop would show the rest of the detail.
 _FINEST = 0.5
@@ -103,14 +104,14 @@ class LabelledImage:
 
     @property
     def pixels(self) -> NDArray[np.uint8]:
-        """RGB, ``(height, width, 3)``; decoded now if they are not in memory.
+        """RGB, ``(3, height, width)``, 0 where invalid; decoded now if they are not in memory.
 
         Raises
         ------
         NssaError
-            The file cannot be read, or has more than 8 bits a channel.
+            The file cannot be read.
         """
-        return self.loaded if self.loaded is not None else _decoded(self.path, self.width, self.height)
+        return self.loaded if self.loaded is not None else _recent_pixels(self.path, self.width, self.height)
 
 
 def labelled_image(
@@ -157,24 +158,16 @@ def labelled_image(
     )
 
 
-def decode(path: Path, width: int, height: int) -> NDArray[np.uint8]:
-    """Read an image as RGB ``(height, width, 3)``.
+def read_pixels(path: Path, width: int, height: int) -> NDArray[np.uint8]:
+    """Read an image as RGB ``(3, height, width)``, 0 where invalid.
 
     Raises
     ------
     NssaError
-        The file cannot be read, or has more than 8 bits a channel.
+        The file cannot be read.
     """
-    try:
-        with Image.open(path) as opened:
-            if opened.mode.startswith(("I", "F")):
-                raise NssaError(f"{path}: more than 8 bits a channel (mode {opened.mode}); scale it to 8 bits first")
-            image = opened.convert("RGB")
-    except (OSError, Image.DecompressionBombError) as error:
-        raise NssaError(f"cannot read the training image {path}: {error}") from None
-    if image.size != (width, height):
-        image = image.resize((width, height), Image.Resampling.BOX)
-    return np.asarray(image)
+    with open_scene(path) as scene:
+        return read_whole(scene, height, width)
 
 
-_decoded = functools.lru_cache(maxsize=32)(decode)  # a crop often takes several pieces of one image
+_recent_pixels = functools.lru_cache(maxsize=32)(read_pixels)  # a crop often takes several pieces of one image

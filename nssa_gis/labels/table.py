@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from nssa_gis.errors import NssaError
+from nssa_gis.raster.scene import open_scene
 
 #: Image files, by suffix.
 _IMAGES = frozenset((".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"))
@@ -154,12 +154,8 @@ def image_size(path: Path) -> tuple[int, int]:
     NssaError
         There is no readable image.
     """
-    try:
-        with Image.open(path) as opened:
-            width, height = opened.size
-            return int(width), int(height)
-    except (OSError, Image.DecompressionBombError) as error:
-        raise NssaError(f"cannot read the image {path}: {error}") from None
+    with open_scene(path) as scene:
+        return scene.frame.width, scene.frame.height
 
 
 def images_by_stem(folder: Path) -> dict[str, Path]:

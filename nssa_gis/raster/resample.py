@@ -113,3 +113,29 @@ def _weigh(
         part *= col_weight[k]
         out += part
     return out
+
+
+def resample_image(
+    pixels: NDArray[np.uint8], height: int, width: int, window: tuple[int, int, int, int] | None = None
+) -> NDArray[np.uint8]:
+    """Resample a whole image in memory, or the part of it that a window needs.
+
+    Parameters
+    ----------
+    pixels : ndarray of uint8, shape (C, H, W)
+        All valid; need not be contiguous.
+    height, width : int
+        Size of the whole image afterwards.
+    window : tuple of int, optional
+        ``x0, y0, x1, y1`` of the result, inside ``width`` x ``height``; by default all of it.
+
+    Returns
+    -------
+    ndarray of uint8, shape (C, height, width) or that of the window
+        C-contiguous; a window is cut out of the whole result, to the last digit.
+    """
+    x0, y0, x1, y1 = window or (0, 0, width, height)
+    if (height, width) == pixels.shape[1:]:
+        return np.array(pixels[:, y0:y1, x0:x1], order="C")
+    rows, cols = taps(pixels.shape[1], height, y0, y1), taps(pixels.shape[2], width, x0, x1)
+    return resample(pixels[:, rows.low : rows.high, cols.low : cols.high], None, rows, cols)[0]

@@ -38,7 +38,8 @@ def draw_clutter(number: int, seed: int = 0) -> list[CutOut]:
     """
     rng = np.random.default_rng(seed)
     makers = (_unit, _unit, _vent, _pane)
-    return [CutOut(makers[k % len(makers)](rng), _GSD, -1) for k in range(number)]
+    drawings = (np.asarray(makers[k % len(makers)](rng)) for k in range(number))
+    return [CutOut(np.ascontiguousarray(drawing.transpose(2, 0, 1)), _GSD, -1) for drawing in drawings]
 
 
 def _tone(rng: Generator, low: float = 20, high: float = 250) -> tuple[int, int, int]:

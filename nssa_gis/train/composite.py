@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
-from PIL import Image
 
 from nssa_gis.labels.images import LabelledImage
+from nssa_gis.raster.resample import resample_image
 from nssa_gis.train.augmentation import degrade, recolour, shade
 from nssa_gis.train.clutter import draw_clutter
 from nssa_gis.train.paste import Paster
@@ -225,25 +225,19 @@ def cut_piece(
         In pixels of the piece.
     """
     out_w, out_h = (height, width) if turn % 2 else (width, height)
-    rows, cols = image.height, image.width
-    w, h = min(out_w / zoom, cols), min(out_h / zoom, rows)
+    whole = max(out_w, round(image.width * zoom)), max(out_h, round(image.height * zoom))
+    scale = np.array([whole[0] / image.width, whole[1] / image.height] * 2, np.float32)
     focus = np.concatenate((image.boxes, image.hard_negatives))
     if len(focus) and rng.random() < 0.8:
-        box = focus[int(rng.choice(len(focus), p=_normalised(_area(focus) ** 0.75)))]  # large ones are rare
-        x0 = (box[0] + box[2]) / 2 - rng.uniform(0.1, 0.9) * w
-        y0 = (box[1] + box[3]) / 2 - rng.uniform(0.1, 0.9) * h
+        box = scale * focus[int(rng.choice(len(focus), p=_normalised(_area(focus) ** 0.75)))]  # large ones are rare
+        x0 = (box[0] + box[2]) / 2 - rng.uniform(0.1, 0.9) * out_w
+        y0 = (box[1] + box[3]) / 2 - rng.uniform(0.1, 0.9) * out_h
     else:
-        x0, y0 = rng.uniform(0, max(cols - w, 0)), rng.uniform(0, max(rows - h, 0))
-    x0, y0 = float(np.clip(x0, 0, cols - w)), float(np.clip(y0, 0, rows - h))
-    left, top = int(x0), int(y0)
-    right, bottom = min(cols, int(np.ceil(x0 + w)) + 1), min(rows, int(np.ceil(y0 + h)) + 1)
-    sub = Image.fromarray(image.pixels[top:bottom, left:right])
-    # the far corner may exceed the cut by a rounding error, which Pillow refuses
-    window = (x0 - left, y0 - top, min(x0 - left + w, sub.width), min(y0 - top + h, sub.height))
-    piece = np.asarray(sub.resize((out_w, out_h), Image.Resampling.BILINEAR, window))
-    scale = np.array([out_w / w, out_h / h] * 2, np.float32)
-    origin = np.array([x0, y0, x0, y0], np.float32)
-    boxes, ignore = (image.boxes - origin) * scale, (image.ignore - origin) * scale
+        x0, y0 = rng.uniform(0, whole[0] - out_w), rng.uniform(0, whole[1] - out_h)
+    left, top = int(np.clip(x0, 0, whole[0] - out_w)), int(np.clip(y0, 0, whole[1] - out_h))
+    piece = resample_image(image.pixels, whole[1], whole[0], (left, top, left + out_w, top + out_h)).transpose(1, 2, 0)
+    origin = np.array([left, top] * 2, np.float32)
+    boxes, ignore = image.boxes * scale - origin, image.ignore * scale - origin
     mirror = bool(rng.random() < 0.5)
     piece = np.rot90(piece, turn)
     piece = piece[:, ::-1] if mirror else piece

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from nssa_gis.errors import NssaError
 from nssa_gis.labels.classes import class_of
 from nssa_gis.labels.coco import read_coco
-from nssa_gis.labels.images import LabelledImage, decode, labelled_image
+from nssa_gis.labels.images import LabelledImage, labelled_image, read_pixels
 from nssa_gis.labels.registry import read_table
 from nssa_gis.labels.table import Entry, Table, completed
 from nssa_gis.train.recipe import Recipe, Source
@@ -56,7 +56,7 @@ def load_split(recipe: Recipe, split: str) -> list[list[LabelledImage]]:
             room -= 3 * image.width * image.height
             if room < 0:
                 break
-            images[k] = replace(image, loaded=decode(image.path, image.width, image.height))
+            images[k] = replace(image, loaded=read_pixels(image.path, image.width, image.height))
         loaded.append(images)
     return loaded
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
 from nssa_gis.labels.images import LabelledImage
+from nssa_gis.raster.resample import resample_image
 
 #: Boxes nearer to a square than this may stand askew: their corners would carry ground of the old place along.
 _MIN_ASPECT = 1.6
@@ -44,15 +45,15 @@ class CutOut:
 
     Attributes
     ----------
-    pixels : PIL.Image.Image
-        RGBA, the long side across.
+    pixels : ndarray of uint8, shape (4, h, w)
+        Red, green, blue, opacity; the long side across.
     gsd : float
         Metres per pixel.
     label : int
         Class index.
     """
 
-    pixels: Image.Image
+    pixels: NDArray[np.uint8]
     gsd: float
     label: int
 
@@ -106,14 +107,14 @@ def _cut(image: LabelledImage, number: int) -> CutOut:
     margin = float(size.min()) * _MARGIN
     left, top = np.floor(box[:2] - margin).astype(int).clip(0)
     right, bottom = np.ceil(box[2:] + margin).astype(int)
-    patch = Image.fromarray(image.pixels[top:bottom, left:right])
+    patch = Image.fromarray(np.ascontiguousarray(image.pixels[:, top:bottom, left:right].transpose(1, 2, 0)))
     mask = Image.new("L", patch.size, 0)
     shape = [float(box[0] - left), float(box[1] - top), float(box[2] - left), float(box[3] - top)]
     ImageDraw.Draw(mask).rounded_rectangle(shape, radius=0.3 * float(size.min()), fill=255)
     patch.putalpha(mask.filter(ImageFilter.GaussianBlur(0.06 * float(size.min()))))
     if size[1] > size[0]:
         patch = patch.transpose(Image.Transpose.ROTATE_90)
-    return CutOut(patch, image.gsd, int(image.labels[number]))
+    return CutOut(np.ascontiguousarray(np.asarray(patch).transpose(2, 0, 1)), image.gsd, int(image.labels[number]))
 
 
 class Paster:
@@ -127,8 +128,8 @@ class Paster:
 
     def __init__(self, bank: Sequence[CutOut]) -> None:
         self.bank = list(bank)
-        size = np.array([item.pixels.size for item in bank]).reshape(-1, 2) * [[item.gsd] for item in bank]
-        self.width, length = size[:, 1], np.log(size[:, 0])
+        size = np.array([item.pixels.shape[1:] for item in bank]).reshape(-1, 2) * [[item.gsd] for item in bank]
+        self.width, length = size[:, 0], np.log(size[:, 1])
         order = np.sort(length)
         alike = np.searchsorted(order, length + _ALIKE) - np.searchsorted(order, length - _ALIKE)
         # lengths that are rare in the bank are drawn more often
@@ -203,9 +204,8 @@ class Paster:
 
 def _turned(item: CutOut, angle: float, gsd: float) -> NDArray[np.float32]:
     """Resample to ``gsd`` and turn counter-clockwise: RGBA ``(h, w, 4)``."""
-    zoom = item.gsd / gsd
-    size = (max(2, round(item.pixels.width * zoom)), max(2, round(item.pixels.height * zoom)))
-    patch = item.pixels.resize(size, Image.Resampling.BOX if zoom < 0.75 else Image.Resampling.BILINEAR)
+    height, width = (max(2, round(side * item.gsd / gsd)) for side in item.pixels.shape[1:])
+    patch = Image.fromarray(np.ascontiguousarray(resample_image(item.pixels, height, width).transpose(1, 2, 0)))
     return np.asarray(patch.rotate(angle, Image.Resampling.BILINEAR, expand=True), np.float32)
 
 

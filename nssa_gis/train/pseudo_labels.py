@@ -56,7 +56,7 @@ def view_consensus(
     zoom = image.gsd / gsd
     scale = np.array([width / max(1, round(width * zoom)), height / max(1, round(height * zoom))] * 2)
     for view in VIEWS["flip"]:
-        pixels = view.show(image.pixels.transpose(2, 0, 1)[None])[0].transpose(1, 2, 0)
+        pixels = view.show(image.pixels[None])[0]
         shown = replace(image, loaded=np.ascontiguousarray(pixels))
         found, _ = detect_image(model, shown, gsd, autocast, nms_iou)
         found = found.take(found.scores >= _FLOOR)

@@ -19,6 +19,7 @@ from nssa_gis.boxes.nms import independent_set, ranks
 from nssa_gis.evaluate.sources import detect_image
 from nssa_gis.labels.images import LabelledImage
 from nssa_gis.model.network import DetectionNetwork
+from nssa_gis.raster.resample import resample_image
 
 #: Degrees from view to view; a quarter turn shows the same boxes again.
 _STEP = 10
@@ -109,11 +110,13 @@ def _look(
 ) -> tuple[FloatArray, FloatArray, NDArray[np.int16], NDArray[np.int64]]:
     """Corners in pixels of the image ``(N, 4, 2)``, scores, labels and view of everything seen in all views."""
     width, height = (max(1, round(side * image.gsd / gsd)) for side in (image.width, image.height))
-    picture = Image.fromarray(image.pixels).resize((width, height), Image.Resampling.BILINEAR)  # as detect_image does
+    picture = Image.fromarray(np.ascontiguousarray(resample_image(image.pixels, height, width).transpose(1, 2, 0)))
     corners, scores, labels, view = [], [], [], []
     for number in range(_VIEWS):
         turned = picture.rotate(number * _STEP, Image.Resampling.BICUBIC, expand=True)
-        shown = replace(image, loaded=np.asarray(turned), width=turned.width, height=turned.height, gsd=gsd)
+        shown = replace(
+            image, loaded=np.asarray(turned).transpose(2, 0, 1), width=turned.width, height=turned.height, gsd=gsd
+        )
         found, _ = detect_image(model, shown, gsd, autocast, nms_iou)
         found = found.take(found.scores >= _FLOOR)
         angle = np.deg2rad(number * _STEP)  # counter-clockwise as seen; y points down

@@ -13,6 +13,8 @@ from nssa_gis.evaluate.coco import ignored, iou_matrix
 from nssa_gis.labels.coco import read_coco
 from nssa_gis.labels.table import Entry, Table, completed, no_boxes
 from nssa_gis.model.config import load_config
+from nssa_gis.raster.radiometry import scaling_for
+from nssa_gis.raster.scene import open_scene
 from nssa_gis.testing.labels import write_visdrone
 from nssa_gis.train.composite import CompositeCrops, Labels, _turn_boxes
 from nssa_gis.train.datasets import check_data, load_split, longest_side
@@ -45,7 +47,7 @@ def test_fine_images_are_reduced_and_boxes_with_them(coco_folder):
     edit(coco_folder, lambda t: [i.update(gsd_m=0.05) for i in t["images"]])
     full = json.loads((coco_folder / "instances.json").read_text())["annotations"][0]["bbox"]
     image = load_split(recipe_for(coco_folder), "train")[0][0]
-    assert image.pixels.shape[0] == pytest.approx(96 * 0.05 / 0.125, abs=1)
+    assert image.pixels.shape[1] == pytest.approx(96 * 0.05 / 0.125, abs=1)
     assert image.gsd == pytest.approx(0.125, rel=0.03)
     assert image.boxes[0, 0] * image.gsd == pytest.approx(full[0] * 0.05, rel=1e-4)
 
@@ -133,13 +135,16 @@ def test_unusable_tables_are_told(coco_folder, change, told):
         load_split(recipe_for(coco_folder), "train")
 
 
-@pytest.mark.parametrize("dtype", [np.uint16, np.int32, np.float32])
-def test_images_of_more_than_8_bits_are_refused(coco_folder, dtype):
+def test_16_bit_images_are_scaled_as_a_detection_scales_them(coco_folder):
     path = coco_folder / "images" / "0.tif"
-    Image.fromarray(np.full((96, 96), 3000, dtype)).save(path)
+    values = np.random.default_rng(0).integers(200, 3000, (96, 96)).astype(np.uint16)
+    Image.fromarray(values).save(path)
     edit(coco_folder, lambda t: t["images"][0].update(file_name="0.tif"))
-    with pytest.raises(NssaError, match="8 bit"):
-        load_split(recipe_for(coco_folder), "train")
+    image = load_split(recipe_for(coco_folder), "train")[0][0]
+    with open_scene(path) as scene:
+        expected, _ = scaling_for(scene, (1, 1, 1)).convert(values[None])
+    np.testing.assert_array_equal(image.pixels, expected.repeat(3, 0))
+    assert image.pixels.max() == 255 and image.pixels.min() == 0
 
 
 def test_data_without_anything_to_learn_is_refused(coco_folder):
@@ -321,7 +326,7 @@ def test_upright_images_are_only_mirrored_from_left_to_right(coco_folder):
     recipe = load_recipe_text(coco_folder.parent, '[[source]]\npath = "toy"\nupright = true\n')
     image = load_split(recipe, "train")[0][0]
     assert image.upright
-    ramp = np.broadcast_to(np.arange(image.height, dtype=np.uint8)[:, None, None] * 2, (*image.pixels.shape,))
+    ramp = np.broadcast_to(np.arange(image.height, dtype=np.uint8)[:, None] * 2, (*image.pixels.shape,))
     crops = CompositeCrops(
         [[replace(image, loaded=np.ascontiguousarray(ramp))]], [1.0], 64, 0.25, scale=(1.0, 1.0), split=0
     )

@@ -27,7 +27,7 @@ def image(boxes, gsd=0.1, colour=(250, 20, 20), side=200, **fields):
         np.zeros(len(boxes), np.int64),
         np.zeros(1, bool),
         source="toy",
-        loaded=pixels,
+        loaded=pixels.transpose(2, 0, 1),
     )
     return replace(made, **fields)
 
@@ -42,7 +42,7 @@ def test_only_upright_clear_and_sharp_objects_are_cut_out():
     assert len(bank) == 1
     assert bank[0].gsd == 0.1
     upright = cut_out([image([[40, 40, 60, 85]])])[0]
-    assert upright.pixels.width > upright.pixels.height, "the long side lies across"
+    assert upright.pixels.shape[2] > upright.pixels.shape[1], "the long side lies across"
 
 
 def test_pasted_objects_have_true_size_and_boxes_that_fit():
@@ -71,8 +71,8 @@ def test_long_objects_that_stand_askew_are_not_cut_out_where_the_width_is_known(
     lorry, askew = [20, 20, 140, 46], [20, 60, 138, 102]  # 12 x 2.6 m; the same turned by 8 degrees fills 12 x 4.2 m
     assert len(cut_out([image([lorry, askew])])) == 2
     bank = cut_out([image([lorry, askew])], widest=3.0)
-    assert [item.pixels.width > 120 for item in bank] == [True]
-    assert bank[0].pixels.height < 45
+    assert [item.pixels.shape[2] > 120 for item in bank] == [True]
+    assert bank[0].pixels.shape[1] < 45
 
 
 def test_rare_lengths_are_pasted_more_often_and_rows_are_of_one_length():
@@ -157,7 +157,7 @@ def test_crops_show_hard_negatives_more_often():
     assert crops.chance[0][1] == pytest.approx(2 * crops.chance[0][0])
     corner = np.full((200, 200, 3), 100, np.uint8)
     corner[180:195, 180:195] = 255
-    marked = CompositeCrops([[replace(hard, loaded=corner)]], [1.0], 64, 0.1, split=0)
+    marked = CompositeCrops([[replace(hard, loaded=corner.transpose(2, 0, 1))]], [1.0], 64, 0.1, split=0)
     seen = sum((marked[i][0].max() - np.median(marked[i][0])) > 40 for i in range(40))
     assert seen > 20, "four of five crops look at the hard negative"
 

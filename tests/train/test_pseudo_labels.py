@@ -16,8 +16,8 @@ def bright_boxes(model, image, gsd, autocast, nms_iou):
     zoom = image.gsd / gsd
     boxes, scores = [], []
     for channel, score in ((1, 0.9), (0, 0.4)):
-        mask = (image.pixels[..., channel] > 200) & (image.pixels[..., 1 - channel] < 100)
-        if mask.any() and not (channel == 0 and image.pixels[0, 0, 2] < 200):
+        mask = (image.pixels[channel] > 200) & (image.pixels[1 - channel] < 100)
+        if mask.any() and not (channel == 0 and image.pixels[2, 0, 0] < 200):
             rows, cols = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
             boxes.append([cols[0] * zoom, rows[0] * zoom, (cols[-1] + 1) * zoom, (rows[-1] + 1) * zoom])
             scores.append(score)

@@ -35,15 +35,26 @@ def drawn(bodies, width=260, height=260, gsd=0.2):
     picture = Image.new("RGB", (width * 4, height * 4))
     for corners in bodies:
         ImageDraw.Draw(picture).polygon([tuple(p) for p in corners * 4], fill=(255, 255, 255))
-    pixels = np.asarray(picture.resize((width, height), Image.Resampling.BOX))
+    pixels = np.asarray(picture.resize((width, height), Image.Resampling.BOX)).transpose(2, 0, 1)
     none = np.empty((0, 4), np.float32)
     empty = np.empty(0, np.int64)
-    return LabelledImage(Path("a.png"), "a.png", "s", width, height, gsd, none, empty, np.zeros(1, bool), loaded=pixels)
+    return LabelledImage(
+        Path("a.png"),
+        "a.png",
+        "s",
+        width,
+        height,
+        gsd,
+        none,
+        empty,
+        np.zeros(1, bool),
+        loaded=pixels,
+    )
 
 
 def patchworks(model, image, gsd, autocast, nms_iou):
     assert image.gsd == gsd
-    boxes = rectangles(image.pixels[..., 0] > 128)
+    boxes = rectangles(image.pixels[0] > 128)
     i, j, _ = overlapping_pairs(boxes, np.zeros(len(boxes), int), 0.02)
     boxes = np.concatenate((boxes, (boxes[i] + boxes[j]) / 2))
     return TileDetections.of(boxes, 0.9, 0, 0), None
