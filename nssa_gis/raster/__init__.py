@@ -1,1 +1,1 @@
-"""Images: opening, bands and values, resampling, reading tiles ahead."""
+"""Images: open them, choose bands, scale values, resample, read tiles ahead."""

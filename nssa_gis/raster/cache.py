@@ -1,4 +1,4 @@
-"""The owner of GDAL's block cache, which belongs to the whole process."""
+"""The size of GDAL's block cache, which is one for the whole process."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from collections.abc import Iterator
 
 from rasterio.env import get_gdal_config, set_gdal_config
 
-#: GDAL's own cache while scenes are read; by default it is a share of the machine's memory.
+#: Size of GDAL's cache while scenes are read; GDAL's default is a share of the machine's memory.
 _BYTES = 64 << 20
 
 
 class _Uses:
-    """How many runs are inside, and the size that the cache had before the first."""
+    """Number of runs inside, and the size of the cache before the first one."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -27,9 +27,9 @@ _USES = _Uses()
 
 @contextlib.contextmanager
 def bounded_gdal_cache() -> Iterator[None]:
-    """Keep GDAL's block cache small inside; the last one to leave restores it.
+    """Keep GDAL's block cache small inside; the last run to leave restores it.
 
-    Nothing changes where the user set ``GDAL_CACHEMAX``.
+    If the user has set ``GDAL_CACHEMAX``, nothing changes.
     """
     with _USES.lock:
         _USES.count += 1

@@ -1,4 +1,4 @@
-"""Decoded pieces of a scene, shared by all threads: every block of the file is decoded about once."""
+"""Decoded pieces of a scene, shared by all threads, so that every block of the file is decoded about once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from nssa_gis.raster.radiometry import Scaling
 from nssa_gis.raster.scene import Box, Scene
 
-#: A cell is whole blocks, at least this many pixels wide or high, where that does not make it too large.
+#: A cell is made of whole blocks and is at least this many pixels wide or high, unless that makes it too large.
 _SIDE = 512
 _AREA = 1 << 20
 
@@ -23,14 +23,14 @@ Pixels = tuple[NDArray[np.uint8], NDArray[np.bool_] | None]
 
 
 class CellCache:
-    """Least recently used cells up to a number of bytes; a cell wanted by two threads is made by one.
+    """Cache of the most recently used cells, up to a number of bytes; two threads never load the same cell twice.
 
     Parameters
     ----------
     load : callable
-        Makes the cell of a key.
+        Loads the cell of a key.
     budget : int
-        Bytes.
+        Limit in bytes.
     """
 
     def __init__(self, load: Callable[[tuple[int, int]], Pixels], budget: int) -> None:
@@ -40,7 +40,7 @@ class CellCache:
         self._used = 0
 
     def get(self, key: tuple[int, int]) -> Pixels:
-        """Return a cell; raises what loading it raised."""
+        """Return a cell; raise the error of loading it."""
         with self._lock:
             cell = self._cells.get(key)
             mine = cell is None
@@ -77,7 +77,7 @@ class CellCache:
 
 
 class CellSource:
-    """uint8 pixels of one level of a scene, put together from cells; safe to use from many threads.
+    """uint8 pixels of one level of a scene, composed of cells; safe to use from many threads.
 
     Parameters
     ----------
@@ -88,12 +88,12 @@ class CellSource:
     budget : int
         Bytes of decoded cells to keep.
     handles : int
-        Times the file is opened: as many threads as read at once.
+        How often the file is opened: the number of threads that read at once.
     """
 
     def __init__(self, scene: Scene, scaling: Scaling, overview: int | None, budget: int, handles: int) -> None:
         self._scene, self._scaling = scene, scaling
-        # Opened here and not by the threads: opening silences a warning, and that is not safe in threads.
+        # Opened here and not by the threads, because opening suppresses a warning, which is not thread-safe.
         self._handles = [scene.open_handle(overview) for _ in range(handles)]
         self._free: SimpleQueue[rasterio.DatasetReader] = SimpleQueue()
         for handle in self._handles:
@@ -125,11 +125,11 @@ class CellSource:
                     if valid is None:
                         valid = np.ones((y1 - y0, x1 - x0), np.bool_)
                     valid[into_y, into_x] = cell_valid[from_y, from_x]
-        assert pixels is not None  # a box is never empty
+        assert pixels is not None  # the box is never empty
         return pixels, valid
 
     def close(self) -> None:
-        """Close all handles and let go of the pixels; no thread may be reading any more."""
+        """Close all handles and free the pixels; no thread may be reading any more."""
         self._cells.clear()
         for handle in self._handles:
             handle.close()

@@ -1,4 +1,4 @@
-"""Which parts of a scene hold pixels at all, found without reading the scene."""
+"""Which parts of a scene have pixels at all, without reading the scene."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from numpy.typing import NDArray
 from nssa_gis.geo.grid import TileGrid
 from nssa_gis.raster.scene import READ_ERRORS, Scene, damaged
 
-#: The coarse validity map is read from an overview of no more pixels than this.
+#: The coarse validity map is read from an overview with at most this many pixels.
 _MAP_PIXELS = 1 << 24
-#: Larger block tables are not walked (it costs about a microsecond a block).
+#: Larger block tables are not read (it takes about a microsecond for each block).
 _MOST_BLOCKS = 4_000_000
 
 Bools = NDArray[np.bool_]
 
 
 def written_blocks(scene: Scene, bands: tuple[int, ...]) -> Bools | None:
-    """Blocks that a sparse TIFF really holds.
+    """Blocks that are stored in a sparse TIFF.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def written_blocks(scene: Scene, bands: tuple[int, ...]) -> Bools | None:
     Returns
     -------
     ndarray of bool, shape (rows, cols), or None
-        None if all blocks are there, or if it cannot be known cheaply (not a local TIFF).
+        None if all blocks are there, or if finding out is expensive (not a local TIFF).
 
     Raises
     ------
@@ -47,7 +47,7 @@ def written_blocks(scene: Scene, bands: tuple[int, ...]) -> Bools | None:
         return None
     found = np.zeros((rows, cols), np.bool_)
     try:
-        with rasterio.Env():  # outside of one GDAL prints its complaints itself
+        with rasterio.Env():  # without an environment GDAL prints its messages itself
             for band in asked:
                 for row in range(rows):
                     names = (f"BLOCK_OFFSET_{col}_{row}" for col in range(cols))
@@ -58,11 +58,11 @@ def written_blocks(scene: Scene, bands: tuple[int, ...]) -> Bools | None:
 
 
 def empty_tiles(scene: Scene, grid: TileGrid, bands: tuple[int, ...]) -> Bools:
-    """Tiles that need not be read: no valid pixel by the overview, or nothing ever written to the file.
+    """Tiles that need not be read: no valid pixel in the overview, or no block that was ever written.
 
-    Never-written blocks of a sparse TIFF read as nodata, or as 0 where none is declared; a tile made of them
-    alone shows nothing either way. An overview may lose a valid speck smaller than one of its pixels, so its
-    neighbours count too.
+    Blocks of a sparse TIFF that were never written read as nodata, or as 0 if no nodata value is declared. A tile with
+    such blocks only is empty in both cases. An overview may lose a valid area that is smaller than one of its pixels,
+    so the neighbours of a valid pixel count as valid too.
 
     Returns
     -------

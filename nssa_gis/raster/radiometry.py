@@ -1,4 +1,4 @@
-"""Which bands the model sees and how their values become 0 to 255: one scaling for the whole scene."""
+"""The bands for the model, and the scaling of their values to 0 to 255: one scaling for the whole scene."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from nssa_gis.errors import NssaError, UsageError
 from nssa_gis.raster.coverage import written_blocks
 from nssa_gis.raster.scene import Box, Scene
 
-#: Percentiles of the valid pixels that become 0 and 255.
+#: The percentiles of the valid pixels that become 0 and 255.
 LOW, HIGH = 0.5, 99.5
 
 _RGB = ("red", "green", "blue")
-#: Scenes up to this many pixels are read whole for the statistics if they have no overview.
+#: Scenes without overviews are read completely for the statistics up to this many pixels.
 _WHOLE = 1 << 24
-#: About as many pixels as the statistics are made of.
+#: Approximate number of pixels in the statistics.
 _SAMPLE = 1 << 20
 
 
@@ -30,13 +30,13 @@ class Scaling:
     Attributes
     ----------
     bands : tuple of int
-        What the model is given, from 1; repeats are allowed.
+        Bands for the model, from 1; repeats are allowed.
     reads : tuple of int
-        What must be read for that.
+        Bands to read for that.
     channels : tuple of int
         For each of ``bands``, its place among the channels that `convert` makes.
     lo, hi : tuple of float
-        For each of ``reads``, the values that become 0 and 255; empty for uint8, which stays as it is.
+        For each of ``reads``, the values that become 0 and 255; empty for uint8, which is not scaled.
     palette : ndarray of uint8, shape (n, 4), or None
         Colours and opacity of a palette image.
     """
@@ -63,7 +63,7 @@ class Scaling:
         pixels : ndarray of uint8, shape (channels, H, W)
             0 where invalid.
         valid : ndarray of bool or None
-            Transparent palette entries are taken out.
+            Transparent palette entries are invalid.
         """
         if self.palette is not None:
             colours = self.palette[np.minimum(array[0], len(self.palette) - 1)]
@@ -83,30 +83,30 @@ class Scaling:
 
 
 def choose_bands(scene: Scene, asked: Sequence[int] | None, wanted: int) -> tuple[tuple[int, ...], tuple[str, ...]]:
-    """Pick the bands for a model.
+    """Choose the bands for a model.
 
     Parameters
     ----------
     scene : Scene
     asked : sequence of int or None
-        The user's choice, from 1.
+        The choice of the user, from 1.
     wanted : int
         Bands of the model.
 
     Returns
     -------
     bands : tuple of int
-        ``wanted`` numbers from 1: as asked; else by the names or colours that the file declares; else the
+        ``wanted`` numbers from 1: the user's choice, else by the names or colours that the file declares, else the
         first ones. A single band is repeated.
     warnings : tuple of str
-        What the user should know about the choice.
+        Warnings about the choice.
 
     Raises
     ------
     UsageError
-        ``asked`` names a band that is not there, or too few or too many.
+        ``asked`` has a band that does not exist, or too few or too many bands.
     NssaError
-        The scene has fewer bands than the model wants.
+        The scene has fewer bands than the model needs.
     """
     if asked is not None:
         return _asked_bands(scene, tuple(asked), wanted)
@@ -114,12 +114,12 @@ def choose_bands(scene: Scene, asked: Sequence[int] | None, wanted: int) -> tupl
     if scene.palette is not None and wanted == 3:
         return (1, 1, 1), ()
     if len(pickable) == 1 and wanted > 1:
-        note = f"{scene.path}: one grey band, given to the model {wanted} times; colours cannot help it here"
+        note = f"{scene.path}: it has one grey band, used for all {wanted} bands of the model; expect less accuracy"
         return (pickable[0],) * wanted, (note,)
     if len(pickable) < wanted:
         raise NssaError(
-            f"{scene.path}: it has {len(pickable)} bands and the model wants {wanted}; "
-            f"choose with --bands, say --bands {','.join(['1'] * wanted)}"
+            f"{scene.path}: it has {len(pickable)} bands and the model needs {wanted}; "
+            f"choose with --bands, for example --bands {','.join(['1'] * wanted)}"
         )
     first = tuple(pickable[:wanted])
     if wanted != 3:
@@ -128,8 +128,8 @@ def choose_bands(scene: Scene, asked: Sequence[int] | None, wanted: int) -> tupl
         if all(colour in declared for colour in _RGB):
             return tuple(declared.index(colour) + 1 for colour in _RGB), ()
     note = (
-        f"{scene.path}: {len(pickable)} bands without declared colours; bands {_listed(first)} are taken "
-        f"as red, green and blue (--bands to choose)"
+        f"{scene.path}: {len(pickable)} bands without declared colours; bands {_listed(first)} are used "
+        f"as red, green and blue; choose others with --bands"
     )
     return first, (note,) if len(pickable) > 3 else ()
 
@@ -141,10 +141,9 @@ def scaling_for(
 ) -> Scaling:
     """Find the scaling of a scene.
 
-    uint8 stays as it is. Other types are stretched band by band from ``value_range``, else from
-    percentiles 0.5 to 99.5 of about a million valid pixels: out of an overview, else of the whole of a
-    small scene, else of blocks spread over a large one. Pixels that are 0 in all bands (an
-    undeclared collar) do not count.
+    uint8 is not scaled. Other types are scaled for each band from ``value_range``, else from the percentiles 0.5 and
+    99.5 of about a million valid pixels. These come from an overview, else from a whole small scene, else from blocks
+    spread over a large one. Pixels that are 0 in all bands (an undeclared collar) are left out.
 
     Parameters
     ----------
@@ -185,7 +184,7 @@ def _asked_bands(scene: Scene, asked: tuple[int, ...], wanted: int) -> tuple[tup
     if len(asked) == 1 and wanted > 1:
         asked = asked * wanted
     if len(asked) != wanted:
-        raise UsageError(f"--bands {_listed(asked)}: the model wants {wanted} bands")
+        raise UsageError(f"--bands {_listed(asked)}: the model needs {wanted} bands")
     missing = [b for b in asked if not 1 <= b <= scene.count]
     if missing:
         raise UsageError(f"--bands {_listed(asked)}: {scene.path} has bands 1 to {scene.count}")
@@ -197,10 +196,10 @@ def _listed(bands: Sequence[int]) -> str:
 
 
 def _stretch(band: NDArray[Any], lo: float, hi: float) -> NDArray[np.uint8]:
-    # float32 has 24 bits: exact for 16-bit integers; anything wider is brought near zero in float64 first.
+    # float32 has 24 bits: exact for 16-bit integers. Wider values are first moved near zero in float64.
     wide = band.dtype.itemsize > 4 or (band.dtype.kind in "iu" and band.dtype.itemsize == 4)
     values = band.astype(np.float64 if wide else np.float32)
-    with np.errstate(over="ignore", invalid="ignore"):  # infinite values are settled below
+    with np.errstate(over="ignore", invalid="ignore"):  # infinite values are handled below
         values -= lo
         values *= 255.0 / (hi - lo)
     np.nan_to_num(values, copy=False, nan=0.0, posinf=255.0, neginf=0.0)
@@ -226,7 +225,7 @@ def _percentiles(scene: Scene, reads: tuple[int, ...]) -> NDArray[np.float64]:
 
 
 def _sample(scene: Scene, reads: tuple[int, ...]) -> Iterator[NDArray[Any]]:
-    """Read valid pixels (len(reads), n), part by part, spread over the scene."""
+    """Read valid pixels (len(reads), n) in parts that are spread over the scene."""
     width, height = scene.frame.width, scene.frame.height
     fits = [i for i, f in enumerate(scene.overview_factors) if width * height / f**2 <= 4 * _SAMPLE]
     with scene.open_handle(fits[0] if fits else None) as handle:
@@ -243,7 +242,7 @@ def _sample(scene: Scene, reads: tuple[int, ...]) -> Iterator[NDArray[Any]]:
 
 
 def _spread_boxes(scene: Scene, reads: tuple[int, ...]) -> tuple[list[Box], int]:
-    """Choose about 144 of the blocks that the file holds, evenly spread, and a stride for large ones."""
+    """Choose about 144 of the stored blocks, evenly spread, and a stride for large ones."""
     width, height = scene.block
     blocks = written_blocks(scene, reads)
     if blocks is None:

@@ -1,4 +1,4 @@
-"""Tiles of a scene at the model's pixel size, read ahead by threads and delivered in order."""
+"""Tiles of a scene at the working GSD, read ahead by threads and delivered in order."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from nssa_gis.raster.radiometry import Scaling
 from nssa_gis.raster.resample import resample, taps
 from nssa_gis.raster.scene import Scene, open_scene
 
-#: Decoded cells kept: two rows of 512-pixel cells of an RGB scene 80 000 pixels wide.
+#: Cache for decoded cells: two rows of 512-pixel cells of an RGB scene 80 000 pixels wide.
 _CELL_BYTES = 256 << 20
-#: Source pixels resampled at once.
+#: Number of source pixels resampled at once.
 _CHUNK = 1 << 22
 
 Tile = tuple[NDArray[np.uint8], NDArray[np.bool_] | None]
@@ -37,7 +37,7 @@ class TileBatch:
     pixels : ndarray of uint8, shape (B, C, T, T)
         C-contiguous; 0 where invalid.
     valid : ndarray of bool, shape (B, T, T), or None
-        None where all pixels of all tiles are valid; what hangs over the scene is invalid.
+        None if all pixels of all tiles are valid; pixels outside the scene are invalid.
     """
 
     ids: NDArray[np.int64]
@@ -55,10 +55,10 @@ class TileReader:
     ----------
     scene : Scene or path
     grid : TileGrid
-        Its width and height are the scene in model pixels; where they differ from the scene's own the pixels
-        are resampled, by area averages when shrinking and bilinearly when enlarging.
+        Its width and height are the size of the scene on the working grid. If they differ from the scene's own, the
+        pixels are resampled: area averages when shrinking, bilinear when enlarging.
     bands : sequence of int
-        From `choose_bands`; must be those of ``scaling``.
+        From `choose_bands`; the same as those of ``scaling``.
     scaling : Scaling
     ids : array_like of int or None
         Tiles to read; None for all.
@@ -66,7 +66,7 @@ class TileReader:
     workers : int
         Threads.
     prefetch : int
-        Batches read ahead of the one that is handed out.
+        Number of batches that are read ahead.
 
     Attributes
     ----------
@@ -154,7 +154,7 @@ class TileReader:
         if (source.width, source.height) == (grid.width, grid.height):
             return source.read((x0, y0, x1, y1))
         cols = taps(source.width, grid.width, x0, x1)
-        # A scene that shrinks a lot is taken in strips, so that a tile never holds its whole source window.
+        # A scene that shrinks a lot is resampled in strips, so the whole source window of a tile is never in memory.
         strip = max(1, int(_CHUNK / (cols.high - cols.low) / max(1.0, source.height / grid.height)))
         parts = []
         for top in range(y0, y1, strip):
@@ -168,7 +168,7 @@ class TileReader:
         return pixels, np.concatenate([np.ones(p.shape[1:], np.bool_) if v is None else v for p, v in parts])
 
     def close(self) -> None:
-        """Stop the threads (what they are reading is finished, nothing more is begun) and close the files."""
+        """Stop the threads (current reads are finished, no new ones start) and close the files."""
         if self._closed:
             return
         self._closed = True
@@ -195,7 +195,7 @@ def _batch(tiles: list[tuple[int, Tile]]) -> TileBatch:
 
 
 def _overview(scene: Scene, grid: TileGrid) -> int | None:
-    """Find the coarsest overview that leaves a shrink of two, so that its own resampling does not show."""
+    """Find the coarsest overview that is still twice as fine as the target, so its own resampling has no effect."""
     shrink = min(scene.frame.width / grid.width, scene.frame.height / grid.height)
     fits = [i for i, factor in enumerate(scene.overview_factors) if factor * 2 <= shrink]
     return fits[-1] if fits else None

@@ -1,4 +1,4 @@
-"""Separable resampling: a result depends on its place alone, not on the window it is read through."""
+"""Separable resampling: a result depends only on its position, not on the window that is read."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 
-#: Target rows done at once: what they need stays in the processor's cache (three times as fast as all at once).
+#: Target rows resampled at once: few enough for the processor's cache (three times as fast as all at once).
 _ROWS = 16
 
 
 @dataclass(frozen=True)
 class Taps:
-    """Source pixels and weights of a run of target pixels.
+    """Source pixels and weights for a range of target pixels.
 
     Attributes
     ----------
@@ -25,7 +25,7 @@ class Taps:
     weight : ndarray of float32, shape (n, k)
         Sums to one in each row.
     low, high : int
-        The source pixels that are needed.
+        Range of the source pixels that are needed.
     """
 
     index: NDArray[np.intp]
@@ -40,9 +40,9 @@ def taps(source: int, target: int, first: int, last: int) -> Taps:
     Parameters
     ----------
     source, target : int
-        Whole length of the axis in source and in target pixels.
+        Full length of the axis in source and in target pixels.
     first, last : int
-        The run of target pixels.
+        The range of target pixels.
     """
     i = np.arange(first, last, dtype=np.int64)
     if target > source:
@@ -51,7 +51,7 @@ def taps(source: int, target: int, first: int, last: int) -> Taps:
         part = centre - base
         index, weight = np.stack([base, base + 1], axis=1), np.stack([1 - part, part], axis=1)
     else:
-        # In integers: a float edge a hair beyond a pixel boundary would drag in one more pixel.
+        # In integers: a float edge slightly beyond a pixel boundary would need one more pixel.
         low, high = i * source // target, -(-(i + 1) * source // target)
         index = low[:, None] + np.arange((high - low).max(initial=1))
         left, right = (i * source / target)[:, None], ((i + 1) * source / target)[:, None]
@@ -67,7 +67,7 @@ def taps(source: int, target: int, first: int, last: int) -> Taps:
 def resample(
     pixels: NDArray[np.uint8], valid: NDArray[np.bool_] | None, rows: Taps, cols: Taps
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None]:
-    """Resample a window; invalid pixels have no part in the averages.
+    """Resample a window; invalid pixels are left out of the averages.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def resample(
     -------
     pixels : ndarray of uint8, shape (C, n_rows, n_cols)
     valid : ndarray of bool or None
-        At least half of the weight is valid.
+        True where at least half of the weight is valid.
     """
     shape = (len(rows.index), len(cols.index))
     out = np.empty((len(pixels), *shape), np.uint8)

@@ -1,4 +1,4 @@
-"""An opened image: what it is, where it lies, and its raw pixels with their validity."""
+"""An opened image: its properties, its frame, and its raw pixels with their validity."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from nssa_gis.files import check_name, masked
 from nssa_gis.geo.frame import Frame
 from nssa_gis.geo.mapping import GroundControlPoint, RationalPolynomials
 
-#: What rasterio lets through when GDAL fails.
+#: Exceptions that rasterio raises when GDAL fails.
 READ_ERRORS = (RasterioError, CPLE_BaseError, OSError, UnicodeError)
 
 Box = tuple[int, int, int, int]
@@ -36,13 +36,13 @@ def open_scene(path: str | os.PathLike[str]) -> Scene:
     Returns
     -------
     Scene
-        To be closed by the caller; a context manager.
+        A context manager; the caller closes it.
 
     Raises
     ------
     NssaError
-        No such file, not an image, a vector layer, a folder, cut short, no bands, complex numbers, or a
-        container of several images.
+        The file does not exist, is not an image (a vector layer, a folder), is truncated, has no bands or complex
+        numbers, or contains several images.
     """
     return Scene(path)
 
@@ -53,15 +53,15 @@ class Scene:
     Attributes
     ----------
     path : str
-        As given.
+        Path as given.
     name : str
         File name without folder and extension.
     frame : Frame
-        Shape and place.
+        Size, CRS and mapping.
     count : int
         Bands, alpha included.
     dtype : numpy.dtype
-        That holds the values of all bands.
+        Type that can hold the values of all bands.
     nodata : float or None
         Of the first band.
     nodata_values : tuple of float or None
@@ -75,7 +75,7 @@ class Scene:
     palette : ndarray of uint8, shape (n, 4), or None
         Red, green, blue, opacity by pixel value, if the first band is a palette.
     block : tuple of int
-        Width and height of what the file stores in one piece.
+        Width and height of a stored block.
     overview_factors : tuple of int
         Decimation of the overviews.
     """
@@ -113,14 +113,14 @@ class Scene:
 
     @property
     def local(self) -> bool:
-        """The pixels lie in a plain file of this machine."""
+        """Whether the pixels are in a plain file on this machine."""
         return os.path.isfile(self.path)
 
     @property
     def files(self) -> list[str]:
-        """All local files that the scene is read from: sidecars, the container, the sources of a VRT."""
+        """All local files that the scene consists of: sidecars, the container, the sources of a VRT."""
         found = [self.path, *self.dataset.files, *_container(self.path)]
-        for path in found:  # grows: a VRT lists its sources, but not theirs
+        for path in found:  # the list grows: a VRT lists its own sources only
             if path.lower().endswith(".vrt") and path != self.path and os.path.isfile(path):
                 with contextlib.suppress(NssaError), _open(path) as source:
                     found += [file for file in source.files if file not in found]
@@ -128,11 +128,11 @@ class Scene:
 
     @property
     def masked(self) -> bool:
-        """The file itself marks invalid pixels: nodata, alpha or a mask band."""
+        """Whether the file marks invalid pixels: by nodata, alpha or a mask band."""
         return self._mask_band or self.alpha is not None or any(v is not None for v in self.nodata_values)
 
     def open_handle(self, overview: int | None = None) -> rasterio.DatasetReader:
-        """Open the file once more, for another thread, or at overview ``overview`` (0 is the finest)."""
+        """Open the file again, for another thread, or at overview ``overview`` (0 is the finest)."""
         options = {} if overview is None else {"overview_level": overview}
         return _open(self.path, **options)
 
@@ -160,7 +160,7 @@ class Scene:
         Raises
         ------
         NssaError
-            The file is damaged or went away.
+            The file is damaged or has disappeared.
         """
         x0, y0, x1, y1 = box
         window = Window(x0, y0, x1 - x0, y1 - y0)
@@ -184,7 +184,7 @@ class Scene:
     def _mark_invalid(self, valid: NDArray[np.bool_], pixels: NDArray[np.generic], bands: tuple[int, ...]) -> None:
         values = [self.nodata_values[b - 1] for b in bands]
         if self.alpha is None and all(v is not None and not np.isnan(v) for v in values):
-            # All bands must say nodata: a dark pixel of an RGB scene with nodata 0 may be 0 in one of them.
+            # Nodata in all bands: a dark pixel of an RGB scene with nodata 0 may be 0 in one band.
             same = pixels[0] == np.array(values[0]).astype(pixels.dtype)
             for band, value in zip(pixels[1:], values[1:], strict=True):
                 same &= band == np.array(value).astype(pixels.dtype)
@@ -209,14 +209,14 @@ def _open(path: str, **options: object) -> rasterio.DatasetReader:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         try:
-            with rasterio.Env():  # outside of one GDAL prints its complaints itself
+            with rasterio.Env():  # without an environment GDAL prints its messages itself
                 return rasterio.open(path, sharing=False, **options)
         except READ_ERRORS as error:
             raise NssaError(_why_not_open(path, error)) from error
 
 
 def _container(path: str) -> list[str]:
-    """Files that a subdataset's or ``/vsi`` name mentions: ``GPKG:file.gpkg:table``, ``/vsizip/file.zip/a.tif``."""
+    """Files in the name of a subdataset or a ``/vsi`` path: ``GPKG:file.gpkg:table``, ``/vsizip/file.zip/a.tif``."""
     parts = [path, *(path[i + 1 :] for i, c in enumerate(path) if c == ":")]
     if path.startswith("/vsi"):
         parts.append(path.partition("/vsi")[2].partition("/")[2])
@@ -246,7 +246,7 @@ def _why_not_open(path: str, error: BaseException) -> str:
         return f"{path}: the TIFF is truncated or damaged; get it again ({_reason(error)})"
     try:
         layers = pyogrio.list_layers(path)
-    except Exception:  # pyogrio raises many kinds; all of them mean: not a vector file
+    except Exception:  # pyogrio raises many exceptions; all of them mean that this is not a vector file
         layers = []
     if len(layers):
         return f"{path}: this is a vector layer, not an image; give a raster such as a GeoTIFF"
@@ -254,7 +254,7 @@ def _why_not_open(path: str, error: BaseException) -> str:
 
 
 def damaged(path: str, error: BaseException) -> NssaError:
-    """Say that a file opens but cannot be used."""
+    """Error for a file that opens but cannot be used."""
     return NssaError(f"{path}: the file is truncated or damaged; get it again ({_reason(error)})")
 
 
@@ -279,7 +279,7 @@ def _refuse_unusable(path: str, data: rasterio.DatasetReader) -> None:
 
 
 def _refuse_cut_short(path: str, data: rasterio.DatasetReader) -> None:
-    """Compare where a TIFF says that some of its blocks end with the length of the file: no pixel is read."""
+    """Compare the stated ends of some blocks of a TIFF with the length of the file; no pixel is read."""
     if data.driver != "GTiff" or not os.path.isfile(path):
         return
     size = os.path.getsize(path)
@@ -305,7 +305,7 @@ def _palette(data: rasterio.DatasetReader) -> NDArray[np.uint8]:
 
 
 def _frame(path: str, data: rasterio.DatasetReader) -> Frame:
-    """Place by the first of geotransform, control points, RPC, as GDAL does."""
+    """Use the first of geotransform, control points and RPC, as GDAL does."""
     crs, transform, rpcs = data.crs, None, None
     gcps: tuple[GroundControlPoint, ...] = ()
     points, points_crs = data.gcps
@@ -316,7 +316,7 @@ def _frame(path: str, data: rasterio.DatasetReader) -> Frame:
     elif data.rpcs is not None:
         crs, rpcs = rasterio.CRS.from_epsg(4326), _rational(data.rpcs)
     else:
-        crs = None  # a CRS without any place: map coordinates are pixels, and those have no CRS
+        crs = None  # a CRS without a mapping: map coordinates are pixels, and those have no CRS
     try:
         known = pyproj.CRS.from_wkt(crs.to_wkt()) if crs else None
         return Frame(data.width, data.height, known, transform, gcps, rpcs)
@@ -341,6 +341,6 @@ def _rational(rpc: rasterio.rpc.RPC) -> RationalPolynomials:
         lat_scale=rpc.lat_scale,
         height_off=rpc.height_off,
         height_scale=rpc.height_scale,
-        # Without a terrain model the mean height of the scene is the best single one; GDAL would take 0.
+        # Without a terrain model the mean height of the scene is the best single value; GDAL would use 0.
         height=rpc.height_off,
     )

@@ -118,7 +118,7 @@ def test_wrong_choices(tmp_path):
             choose_bands(scene, None, 3)
         with pytest.raises(UsageError, match="bands 1 to 2"):
             choose_bands(scene, (1, 2, 3), 3)
-        with pytest.raises(UsageError, match="wants 3"):
+        with pytest.raises(UsageError, match="needs 3"):
             choose_bands(scene, (1, 2), 3)
         assert choose_bands(scene, (2,), 3)[0] == (2, 2, 2)
 
