@@ -131,7 +131,7 @@ def _check_same(folder: Path, facts: dict[str, Any]) -> None:
 @torch.no_grad()
 def _open_gain(trainer: Trainer, value: float) -> None:
     """Start the gain of the cross-layer attention at a larger value."""
-    for model in (trainer.model, trainer.average.model):
+    for model in (trainer.model, trainer.average.module):
         for activation in model.neck.cross_layer.act:  # type: ignore[union-attr]
             activation.gain.fill_(value)  # type: ignore[union-attr, operator]
 

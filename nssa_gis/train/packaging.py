@@ -74,7 +74,7 @@ def package_of(trainer: Trainer, found: dict[str, Accuracy], version: str, path:
         },
         created=date.today().isoformat(),
     )
-    save_package(path, calibrated(trainer.average.model, lines), info)
+    save_package(path, calibrated(trainer.average.module, lines), info)
     return info
 
 

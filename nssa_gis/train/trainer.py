@@ -166,7 +166,7 @@ class Trainer:
             Its network is another one.
         """
         new_classes, new_heads = take_weights(self.model, tuple(self.recipe.classes), package)
-        self.average.model.load_state_dict(self.model.state_dict())
+        self.average.module.load_state_dict(self.model.state_dict())
         self.started_from = f"{package.info.name} {package.info.version}"
         self.report({"event": "init", "model": self.started_from, "new_classes": new_classes, "new_heads": new_heads})
 
@@ -174,7 +174,7 @@ class Trainer:
         """Take the weights of a ResNet of torchvision's or timm's names (:func:`nssa_gis.model.resnet.load_resnet`)."""
         assert isinstance(self.model.trunk, ResNetTrunk)
         load_resnet(self.model.trunk, path)
-        self.average.model.load_state_dict(self.model.state_dict())
+        self.average.module.load_state_dict(self.model.state_dict())
         self.started_from = path.name
         self.report({"event": "init", "model": self.started_from, "new_classes": list(self.recipe.classes)})
 
@@ -200,11 +200,11 @@ class Trainer:
             raise NssaError(f"{self.checkpoint}: was made with {told}; use the same or another --run folder")
         self._begun_with = {**progress["options"], "sources": progress.get("sources")}
         self.model.load_state_dict(parts["model"])
-        self.average.model.load_state_dict(parts["ema"])
+        self.average.module.load_state_dict(parts["ema"])
         restore_optimizer(self.optimizer, self.model, parts.get("optimizer", {}))  # none yet at step 0
         self.scaler.load_state_dict(progress.get("scaler", {}) or self.scaler.state_dict())
         self.step, self.elapsed = progress["step"], progress["elapsed"]
-        self.average.updates = progress["updates"]
+        self.average.n_averaged.fill_(progress["updates"] + 1)
         self.started_from = progress.get("started_from", "")
 
     def load(self) -> None:
@@ -333,13 +333,13 @@ class Trainer:
             return
         parts = {
             "model": self.model.state_dict(),
-            "ema": self.average.model.state_dict(),
+            "ema": self.average.module.state_dict(),
             "optimizer": optimizer_tensors(self.optimizer, self.model),
         }
         progress = {
             "step": self.step,
             "elapsed": self.elapsed,
-            "updates": self.average.updates,
+            "updates": int(self.average.n_averaged) - 1,
             "scaler": self.scaler.state_dict(),
             "started_from": self.started_from,
             "network": self.model.config.to_dict(),
@@ -398,7 +398,7 @@ class Trainer:
             )
 
     def _validate(self, limit: int | None = None) -> dict[str, Accuracy]:
-        found = validate(self.average.model, self.val_images, self.recipe.gsd, self.autocast, limit=limit)
+        found = validate(self.average.module, self.val_images, self.recipe.gsd, self.autocast, limit=limit)
         self.report({"event": "validate", "step": self.step, **{k: asdict(v) for k, v in found.items()}})
         return found
 
@@ -425,7 +425,7 @@ class Trainer:
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), CLIP_NORM)
         self.scaler.step(self.optimizer)
         self.scaler.update()
-        self.average.update(self.model)
+        self.average.update_parameters(self.model)
         self.step += 1
         return {
             "loss": total,

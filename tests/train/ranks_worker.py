@@ -21,7 +21,7 @@ def small_trainer(folder, run, events, ranks=None, **kw):
     options = TrainOptions(**{"steps": 8, "batch": 4, "crop": 64, "workers": 0, "seed": 3, "device": "cpu"} | kw)
     trainer = Trainer(recipe, config, options, Path(run), events.append, *([ranks] if ranks else []))
     trainer.autocast = None
-    for model in (trainer.model, trainer.average.model):
+    for model in (trainer.model, trainer.average.module):
         model.double().register_forward_pre_hook(lambda module, args: (args[0].double(),))
     return trainer
 

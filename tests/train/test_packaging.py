@@ -58,7 +58,7 @@ def test_scores_and_threshold_of_a_package_are_calibrated_together(trained, tmp_
     assert (info.version, info.tile, info.overlap) == ("3", 640, 128)
     package, x = load_package(tmp_path / "m.safetensors"), torch.rand(1, 3, 64, 64)
     with torch.no_grad():
-        raw, kept = trained.average.model(x).logits.sigmoid(), build_detector(package)(x).logits.sigmoid()
+        raw, kept = trained.average.module(x).logits.sigmoid(), build_detector(package)(x).logits.sigmoid()
     torch.testing.assert_close(kept, torch.from_numpy(line(raw.numpy())).float(), rtol=1e-3, atol=1e-5)
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 import torch
 
@@ -179,16 +180,31 @@ def test_position_biases_are_not_decayed():
     assert any(p is model.trunk.stem[0].weight for p in heavy)
 
 
-def test_moving_average_carries_buffers():
+@torch.no_grad()
+def test_moving_average_follows_its_formula():
+    """Also where it goes on from what a checkpoint holds: weights and the number of updates."""
+    torch.manual_seed(0)
     model = DetectionNetwork(named_config("nssa-n", 1))
     average = MovingAverage(model)
-    model.train()(torch.rand(2, 3, 64, 64))
-    for _ in range(50):
-        average.update(model)
-    mine, theirs = (dict(m.named_buffers())["trunk.stem.1.running_mean"] for m in (average.model, model))
-    assert theirs.abs().max() > 0
-    torch.testing.assert_close(mine, theirs, rtol=0.05, atol=0.01)
-    assert dict(average.model.named_buffers())["trunk.stem.1.num_batches_tracked"] == 1
+    expected = {name: value.double().numpy() for name, value in model.state_dict().items()}
+    assert not average.module.training and not any(p.requires_grad for p in average.parameters())
+    for n in range(1, 41):
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter), alpha=0.1)
+        model.train()(torch.rand(1, 3, 64, 64))  # the statistics of BatchNorm move, and its counters
+        average.update_parameters(model)
+        keep = min(0.9998, (1 + n) / (10 + n))
+        for name, value in model.state_dict().items():
+            counted = not value.is_floating_point()
+            expected[name] = value.numpy() if counted else keep * expected[name] + (1 - keep) * value.double().numpy()
+        if n == 20:
+            kept, state = average.n_averaged.clone(), average.module.state_dict()
+            average = MovingAverage(model)
+            average.module.load_state_dict(state)
+            average.n_averaged.copy_(kept)
+    for name, value in average.module.state_dict().items():
+        np.testing.assert_allclose(value.double().numpy(), expected[name], rtol=1e-6, atol=1e-6, err_msg=name)
+    assert expected["trunk.stem.1.num_batches_tracked"] == 40
 
 
 def test_fp16_scales_the_loss_and_keeps_the_scale_in_the_checkpoint(coco_folder, tmp_path, monkeypatch):
