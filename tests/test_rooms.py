@@ -130,10 +130,7 @@ def test_no_room_uses_the_public_names():
     assert not {(n, t) for n, t in found if room(n) != "testing"}
 
 
-TOWNSCAPE = pytest.param("sample_data/townscape", marks=pytest.mark.xfail(strict=True, reason="blocks and estates"))
-
-
-@pytest.mark.parametrize("package", ["nssa_gis", "cli/nssa_gis_cli", TOWNSCAPE])
+@pytest.mark.parametrize("package", ["nssa_gis", "cli/nssa_gis_cli", "sample_data/townscape"])
 def test_no_circles(package):
     edges = graph(ROOT / package)
     edges.pop(Path(package).name)

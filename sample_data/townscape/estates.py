@@ -2,44 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from shapely.geometry import Point, Polygon
 from shapely.ops import unary_union
 
+from .land import Block, put_item
 from .plan import Building, Ground, Hedge, Item, Tree, corners, rectangle
 from .roads import polygons_of
 from .traffic import any_label, make_vehicle
 
-if TYPE_CHECKING:
-    from .blocks import Block
-
 FLAT = [(138, 136, 130), (112, 112, 112), (160, 156, 148), (94, 96, 98), (186, 184, 178), (126, 118, 108)]
 METAL = [(170, 176, 180), (128, 142, 158), (150, 152, 150), (196, 198, 196), (108, 122, 112), (120, 112, 104)]
-BOXES = [
-    (142, 56, 44),
-    (48, 78, 118),
-    (78, 104, 84),
-    (168, 168, 164),
-    (196, 144, 60),
-    (110, 84, 66),
-    (90, 92, 96),
-]
-
-
-def put_item(block: Block, x: float, y: float, angle: float, kind: str) -> bool:
-    """Add a container, dumpster, heap or stack of pallets if there is room."""
-    rng = block.rng
-    sizes = {"container": (6.06, 2.44, 2.6), "dumpster": (1.9, 1.2, 1.4), "pallets": (2.4, 1.2, 1.3)}
-    long, wide, high = sizes.get(kind, (rng.uniform(4, 11), rng.uniform(3, 8), rng.uniform(1, 2.6)))
-    shape = rectangle(x, y, angle, long + 0.3, wide + 0.3)
-    if not block.free(shape):
-        return False
-    colour = {"pallets": (150, 126, 96), "heap": (150, 132, 108)}.get(kind, BOXES[rng.integers(len(BOXES))])
-    block.town.items.append(Item(x, y, angle, long, wide, high, kind, colour, int(rng.integers(1 << 30))))
-    block.take(shape)
-    return True
 
 
 def _parking(block: Block, area: Polygon, fill: float, van: float = 0.05, first: float | None = None) -> None:

@@ -7,6 +7,7 @@ from shapely.ops import substring
 
 from . import blocks, roads, traffic
 from .camera import photograph
+from .land import plant, points_in
 from .light import Sun
 from .noise import NoiseBank
 from .output import truth_boxes
@@ -41,13 +42,13 @@ def _street_trees(town: Town, net: Net, rng: np.random.Generator) -> None:
                 p, a = offset_points(piece, along, side * (road.width / 2 + min(1.3, road.sidewalk / 2)))
                 for (x, y), b in zip(p, a, strict=True):
                     if rng.random() < 0.75:
-                        blocks.plant(town, x, y, rng, float(rng.uniform(1.3, 3.1)), 0.0)
+                        plant(town, x, y, rng, float(rng.uniform(1.3, 3.1)), 0.0)
                     elif rng.random() < 0.5:
                         town.items.append(Item(x, y, b, 0.25, 0.25, 7.0, "pole", (140, 140, 140), 1))
     x, y, inner, _ = net.roundabout
     for _ in range(9):
         a, r = rng.uniform(0, 2 * np.pi), inner * 0.75 * np.sqrt(rng.random())
-        blocks.plant(town, x + r * np.cos(a), y + r * np.sin(a), rng, float(rng.uniform(0.5, 2.4)), 0.2)
+        plant(town, x + r * np.cos(a), y + r * np.sin(a), rng, float(rng.uniform(0.5, 2.4)), 0.2)
 
 
 def _shores(town: Town, net: Net, rng: np.random.Generator) -> None:
@@ -58,9 +59,9 @@ def _shores(town: Town, net: Net, rng: np.random.Generator) -> None:
         (net.rail.difference(net.rail.buffer(-1.6)), 0),
     ):
         strip = strip.intersection(net.domain).difference(keep_off)
-        for x, y in blocks.points_in(strip, int(strip.area / (55 if wet else 30)), rng):
+        for x, y in points_in(strip, int(strip.area / (55 if wet else 30)), rng):
             radius = float(rng.uniform(0.6, 3.4) if wet else rng.uniform(0.4, 1.3))
-            blocks.plant(town, x, y, rng, radius, 0.05)
+            plant(town, x, y, rng, radius, 0.05)
     for shore in roads.polygons_of(net.water.intersection(net.domain)):
         d = 0.0
         while d < shore.exterior.length - 12:
