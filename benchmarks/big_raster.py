@@ -111,7 +111,7 @@ def worker(scene: str, output: str, scale: str) -> dict[str, Any]:
         PlantedDetector(),
         scene,
         output,
-        DetectOptions(tile=_TILE, overlap=_OVERLAP, batch_size=4, workers=2, scale=float(scale) if scale else None),
+        DetectOptions(tile=_TILE, overlap=_OVERLAP, batch_size=4, readers=2, scale=float(scale) if scale else None),
         progress=timed,
     )
     overhead = result.seconds - result.seconds_model

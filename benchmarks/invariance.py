@@ -61,9 +61,9 @@ def planted_rows(folder: Path, side: int) -> list[dict[str, Any]]:
         same = same_boxes(found, truth, 1e-6)
         add(f"tile {tile}, overlap {overlap}", objects=len(found), planted=len(truth), same_objects=same)
     reference = layer_records(run(scene, tile=256, overlap=64, scale=1))
-    for batch, workers in _FEEDS:
-        other = layer_records(run(scene, tile=256, overlap=64, scale=1, batch_size=batch, workers=workers))
-        add(f"batch {batch}, threads {workers}", objects=len(other[0]), same_records=other == reference)
+    for batch, readers in _FEEDS:
+        other = layer_records(run(scene, tile=256, overlap=64, scale=1, batch_size=batch, readers=readers))
+        add(f"batch {batch}, threads {readers}", objects=len(other[0]), same_records=other == reference)
     for tile in (512, 640, 1024):
         moved = folder / "moved.tif"
         pad(scene, moved, tile // 2)
@@ -88,9 +88,9 @@ def model_rows(folder: Path, model: str, quick: bool) -> list[dict[str, Any]]:
             f1 = agreement(base, run(_SCENE, tile=tile, overlap=overlap))
             rows.append({"detector": name, "what": f"tile {tile}, overlap {overlap}", "agreement_f1": round(f1, 4)})
     records = layer_records(base)
-    for batch, workers in ((16, 4),) if quick else ((1, 1), (16, 4)):
-        same = layer_records(run(_SCENE, batch_size=batch, workers=workers)) == records
-        rows.append({"detector": name, "what": f"batch {batch}, threads {workers}", "same_records": same})
+    for batch, readers in ((16, 4),) if quick else ((1, 1), (16, 4)):
+        same = layer_records(run(_SCENE, batch_size=batch, readers=readers)) == records
+        rows.append({"detector": name, "what": f"batch {batch}, threads {readers}", "same_records": same})
     for tile in tiles:
         moved = folder / "moved.tif"
         with rasterio.open(_SCENE) as data:

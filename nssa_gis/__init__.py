@@ -2,43 +2,93 @@
 
 from __future__ import annotations
 
+import importlib
+import logging
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from nssa_gis.detect.detector import Detector, load_model
+    from nssa_gis.detect.export import ExportResult, export
     from nssa_gis.detect.result import DetectResult
     from nssa_gis.detect.run import detect
     from nssa_gis.errors import NssaError, UsageError
+    from nssa_gis.pictures.preview import preview
     from nssa_gis.runtime.package import ModelPackage
+    from nssa_gis.scenes.batch import BatchResult, batch
 
-_ROOMS = {
+#: Where each public name is defined: a module is imported when its name is first used, because rasterio and torch take
+#: seconds.
+_MODULES = {
+    "BatchResult": "nssa_gis.scenes.batch",
     "DetectResult": "nssa_gis.detect.result",
     "Detector": "nssa_gis.detect.detector",
+    "ExportResult": "nssa_gis.detect.export",
     "ModelPackage": "nssa_gis.runtime.package",
     "NssaError": "nssa_gis.errors",
     "UsageError": "nssa_gis.errors",
+    "batch": "nssa_gis.scenes.batch",
     "detect": "nssa_gis.detect.run",
+    "export": "nssa_gis.detect.export",
     "load_model": "nssa_gis.detect.detector",
+    "preview": "nssa_gis.pictures.preview",
 }
 
 __all__ = [
+    "BatchResult",
     "DetectResult",
     "Detector",
+    "ExportResult",
     "ModelPackage",
     "NssaError",
     "UsageError",
     "__version__",
+    "batch",
     "detect",
+    "export",
     "load_model",
+    "preview",
 ]
+
+logging.getLogger(__name__).addHandler(logging.NullHandler())  # a program that uses the library decides what is shown
+
+
+class _CallableRoom(ModuleType):
+    """A subpackage that is called like the public function of its name: ``nssa_gis.detect(scene, output)``."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        name = self.__name__.rpartition(".")[2]
+        return getattr(importlib.import_module(_MODULES[name]), name)(*args, **kwargs)
+
+
+class _Package(ModuleType):
+    """This package; it makes subpackages callable that have the name of a public function.
+
+    ``nssa_gis.detect`` is both a subpackage and a function. When the subpackage is imported, from wherever, Python binds
+    its name here and would hide the function. So the subpackage itself becomes callable at that moment, and the name
+    means the same before and after the import.
+    """
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in _MODULES and isinstance(value, ModuleType):
+            value.__class__ = _CallableRoom
+        super().__setattr__(name, value)
 
 
 def __getattr__(name: str) -> Any:
-    # Importing the package must stay cheap: what needs rasterio or torch is loaded when it is first asked for.
-    if name in _ROOMS:
-        import importlib
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = _MODULES[name]
+    if home.startswith(f"{__name__}.{name}."):
+        return importlib.import_module(f"{__name__}.{name}")
+    return getattr(importlib.import_module(home), name)
 
-        return getattr(importlib.import_module(_ROOMS[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+sys.modules[__name__].__class__ = _Package

@@ -12,7 +12,8 @@ merge     done, total (tile rows), objects
 write     objects, output
 warning   message
 error     message, exit_code
-done      every attribute of :class:`nssa_gis.detect.run.DetectResult`
+done      every attribute of :class:`nssa_gis.detect.result.DetectResult`
+log       logger, message: what a maintainer wants to know (only with ``--debug``)
 ========= ==========================================================================================
 
 ``batch`` adds ``scene``, ``number`` and ``scenes`` to each event.
@@ -23,8 +24,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-#: The names of all events, in the order in which a run sends them.
-EVENTS = ("start", "tile", "merge", "write", "warning", "error", "done")
+#: The names of all events.
+EVENTS = ("start", "tile", "merge", "write", "warning", "error", "done", "log")
 
 Event = dict[str, Any]
 Progress = Callable[[Event], None]

@@ -38,6 +38,22 @@ def check_name(path: str | os.PathLike[str], what: str) -> None:
         raise NssaError(f"{printable(name)}: the name of {what} is not UTF-8; rename the file")
 
 
+def check_free(path: Path, overwrite: bool) -> None:
+    """Refuse an output that could not be written in the end, before the work begins.
+
+    Raises
+    ------
+    UsageError
+        Its folder does not exist.
+    NssaError
+        It exists, and may not be replaced.
+    """
+    if not path.parent.is_dir():
+        raise UsageError(f"{path}: the folder {path.parent} does not exist")
+    if path.exists() and not overwrite:
+        raise NssaError(f"{path}: exists already; give another name or --overwrite")
+
+
 def keep_inputs(outputs: Iterable[str | os.PathLike[str]], inputs: Iterable[str | os.PathLike[str]]) -> None:
     """Refuse to write over what is read, under whatever name.
 

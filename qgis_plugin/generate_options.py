@@ -1,6 +1,6 @@
 """Write the table of engine options that the plugin makes its parameters from.
 
-``python qgis_plugin/generate_options.py`` after a change of ``nssa_gis/detect/options.py``.
+``python qgis_plugin/generate_options.py`` after a change of the options of ``detect``.
 """
 
 import json

@@ -1,9 +1,10 @@
-"""What a run shows: a bar, JSON lines, or warnings only; always on stderr, and without passwords: logs travel."""
+"""What a run shows: a bar, JSON lines, or warnings only; always on stderr, and without passwords."""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
@@ -49,6 +50,36 @@ def progress(mode: str) -> Iterator[Show]:
         yield lambda event: _warnings_only(_masked(event))
 
 
+@contextlib.contextmanager
+def log_on_stderr(*, as_json: bool) -> Iterator[None]:
+    """Show what the loggers of ``nssa_gis`` say: decisions that are no events."""
+    logger = logging.getLogger("nssa_gis")
+    handler = _LogHandler(as_json)
+    before = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)
+
+
+class _LogHandler(logging.Handler):
+    """Writes to the present stderr: a progress bar replaces it while it is shown."""
+
+    def __init__(self, as_json: bool) -> None:
+        super().__init__()
+        self.as_json = as_json
+
+    def emit(self, record: logging.LogRecord) -> None:
+        message = masked(record.getMessage())
+        if self.as_json:
+            _json({"event": "log", "logger": record.name, "message": message})
+        else:
+            click.echo(f"{record.name}: {message}", err=True)
+
+
 def _masked(event: Event) -> Event:
     """Mask the passwords of addresses in an event, also in the lists of its texts."""
 
@@ -88,8 +119,9 @@ def _bar() -> Iterator[Show]:
         current: list[TaskID] = []
 
         def begin(text: str, unit: str, total: int, done: int = 0) -> None:
-            for task in current:
-                bars.remove_task(task)
+            if current:
+                bars.refresh()  # the end of the phase before is shown, however short it was
+                bars.remove_task(current[0])
             current[:] = [bars.add_task(text, total=total, completed=done, unit=unit, note="")]
 
         def show(event: Event) -> None:
@@ -99,13 +131,15 @@ def _bar() -> Iterator[Show]:
                 bars.console.print(
                     f"{prefix}{event['scene']}: {event['backend']}", style="dim", markup=False, highlight=False
                 )
-                begin("Looking", "tiles", event["tiles"], event["tiles_done"])
+                begin("Detecting", "tiles", event["tiles"], event["tiles_done"])
             elif kind == "tile":
                 bars.update(current[0], completed=event["done"], note=f"{event['detections']} found")
             elif kind == "merge":
                 if event["done"] <= 1 or bars.tasks[-1].fields["unit"] != "rows":
-                    begin("Writing", "rows", event["total"])
+                    begin("Merging", "rows", event["total"])
                 bars.update(current[0], completed=event["done"], note=f"{event['objects']} objects")
+            elif kind == "write":
+                begin("Writing", "objects", event["objects"], event["objects"])
             elif kind in ("warning", "error"):
                 bars.console.print(f"nssa-gis: {kind}: {event['message']}", markup=False, highlight=False)
 

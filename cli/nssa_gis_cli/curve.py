@@ -6,25 +6,17 @@ from pathlib import Path
 
 import click
 
-from nssa_gis_cli.options import debug_option
+from nssa_gis_cli.options import command, output_option
 
 
-@click.command()
+@command()
 @click.argument("runs", nargs=-1, required=True, metavar="RUN...", type=click.Path(exists=True, path_type=Path))
-@click.option(
-    "-o",
-    "--output",
-    required=True,
-    metavar="OUT",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="PNG picture, or CSV table; an existing one is replaced.",
-)
-@debug_option
-def curve(runs: tuple[Path, ...], output: Path, debug: bool) -> None:
+@output_option("OUT", "PNG picture, or CSV table; an existing one is replaced.")
+def curve(runs: tuple[Path, ...], output: str) -> None:
     """Draw how trainings went: loss, learning rate, and AP50 and AP of every validation over the steps.
 
-    RUN is the run folder of a training, or its log.jsonl; a training may be under way. Of one run the accuracy of
-    every source is shown, of several the one over all images.
+    RUN is the run folder of a training, or its log.jsonl; the training may still be running. For one run the accuracy
+    of every source is shown; for several runs, the accuracy over all images.
 
     \b
     nssa-gis curve runs/vehicles -o vehicles.png
@@ -33,5 +25,5 @@ def curve(runs: tuple[Path, ...], output: Path, debug: bool) -> None:
     """
     from nssa_gis.train.curve import read_curves, write_curves
 
-    write_curves(read_curves(runs), output)
+    write_curves(read_curves(runs), Path(output))
     click.echo(output)

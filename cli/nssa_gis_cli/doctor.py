@@ -6,14 +6,13 @@ import json
 
 import click
 
-from nssa_gis_cli.info import lines
-from nssa_gis_cli.options import debug_option, json_option
+from nssa_gis_cli.options import command, json_option
+from nssa_gis_cli.tables import lines
 
 
-@click.command()
+@command()
 @json_option
-@debug_option
-def doctor(as_json: bool, debug: bool) -> int:
+def doctor(as_json: bool) -> int:
     """Check the installation and show which device would be used.
 
     Exit code 1 if something that detect needs is broken.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import signal
@@ -16,7 +17,7 @@ import click
 
 from nssa_gis import __version__
 from nssa_gis.errors import NssaError
-from nssa_gis_cli.console import fail, wants_json
+from nssa_gis_cli.console import fail, log_on_stderr, wants_json
 
 #: Command to what ``nssa-gis --help`` says of it: no command is imported for that.
 COMMANDS = {
@@ -26,7 +27,7 @@ COMMANDS = {
     "preview": "Draw a scene and its layer as a PNG picture.",
     "train": "Train a model on labelled images.",
     "curve": "Draw how a training went: loss, learning rate and accuracy over the steps.",
-    "suggest": "Let a model suggest labels for unlabelled images.",
+    "suggest": "Write pseudo-labels for unlabelled images with a model.",
     "evaluate": "Measure the accuracy of a model on a labelled dataset.",
     "export": "Write a model as an ONNX file.",
     "doctor": "Check the installation and show which device would be used.",
@@ -107,12 +108,13 @@ def main(argv: Sequence[str], stop_at_end_of_input: bool = False) -> int:
     try:
         if stop_at_end_of_input:
             threading.Thread(target=_stop_at_end_of_input, daemon=True).start()
-        code: Any = cli.main(args=list(argv), prog_name="nssa-gis", standalone_mode=False)
+        with log_on_stderr(as_json=wants_json(argv)) if debug else contextlib.nullcontext():
+            code: Any = cli.main(args=list(argv), prog_name="nssa-gis", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         return 2
-    except (KeyboardInterrupt, click.Abort):
-        return _told("interrupted", _INTERRUPTED, argv)
+    except (KeyboardInterrupt, click.Abort) as error:
+        return _told(str(error) or "interrupted", _INTERRUPTED, argv)
     except BrokenPipeError:  # the reader of our output went away, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1

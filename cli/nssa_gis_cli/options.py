@@ -1,38 +1,97 @@
-"""Options shared by commands; those of a detection run are made from ``nssa_gis.detect.options``."""
+"""Options of the commands: made from the parameter models of :mod:`nssa_gis`; those of the terminal are added here."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
-from nssa_gis.detect.options import DetectOptions, DetectorOptions, options_table, split_options
+from nssa_gis.detect.parameters import Parameters, Row
 
-F = TypeVar("F", bound=Callable[..., Any])
+Function = Callable[..., Any]
 
-output_option = click.option(
-    "-o", "--output", required=True, metavar="OUT", help="Layer to write; the format goes by its extension."
-)
-progress_option = click.option(
-    "--progress",
-    "progress_mode",
-    type=click.Choice(["auto", "bar", "json", "none"]),
-    default="auto",
-    show_default=True,
-    help="How to show progress: a bar, JSON lines on stderr, or nothing; auto is a bar on a terminal.",
-)
-debug_option = click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
+#: Sections of the help, in this order; others follow.
+_SECTIONS = ("General", "Model", "Data", "Scene", "Tiling", "Training", "Machine", "Output")
+_METAVARS = {"number": "NUMBER", "integer": "N", "string": "TEXT", "path": "PATH", "duration": "TIME"}
 
-_METAVARS = {"number": "NUMBER", "integer": "N", "string": "TEXT"}
+
+#: Of the commands that are not made by :func:`command` yet.
+progress_option = click.option(
+    "--progress", "progress_mode", type=click.Choice(["auto", "bar", "json", "none"]), default="auto", show_default=True
+)
+debug_option = click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+
+
+def output_option(metavar: str, help_text: str) -> Callable[[Function], Function]:
+    """Make the option ``-o``, which every command that writes a file has."""
+    return click.option("-o", "--output", required=True, metavar=metavar, help=help_text)
+
+
+def command(*models: type[Parameters], progress: bool = False, **settings: Any) -> Callable[[Function], click.Command]:
+    """Make a command of a function, with an option for every parameter of the models, ``--debug`` and ``--progress``.
+
+    Parameters
+    ----------
+    *models : type of Parameters
+        Their values come in as keyword arguments; those that are not given are left out.
+    progress : bool
+        Add ``--progress``, which comes in as ``progress_mode``.
+    **settings
+        As ``click.command`` takes them.
+    """
+
+    def decorate(function: Function) -> click.Command:
+        made = click.command(cls=_Command, **settings)(function)
+        options = [_option(row) for model in models for row in model.table()]
+        names = {option.name for option in options}
+
+        def call(**values: Any) -> Any:
+            return function(**{k: v for k, v in values.items() if k not in names or v not in (None, ())})
+
+        made.callback = call
+        made.params += [*options, *([_progress()] if progress else []), _debug()]
+        return made
+
+    return decorate
+
+
+class _Command(click.Command):
+    """A command whose help lists the options by section."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        sections: dict[str, list[tuple[str, str]]] = {name: [] for name in _SECTIONS}
+        for parameter in self.get_params(ctx):
+            record = None if isinstance(parameter, click.Argument) else parameter.get_help_record(ctx)
+            if record is not None:
+                sections.setdefault(getattr(parameter, "section", "General"), []).append(record)
+        for section, rows in sections.items():
+            if rows:
+                with formatter.section(section):
+                    formatter.write_dl(rows)
 
 
 class _Option(click.Option):
-    """An option that knows its section of the help."""
+    """An option that knows its section of the help, and earlier spellings that are not shown."""
 
-    section = "Other"
+    def __init__(self, *args: Any, section: str, old: list[str], **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.section, self.old = section, old
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """Leave out the earlier spellings."""
+        opts = self.opts
+        self.opts = [name for name in opts if name not in self.old]
+        try:
+            return super().get_help_record(ctx)
+        finally:
+            self.opts = opts
+
+    def get_error_hint(self, ctx: click.Context | None) -> str:
+        """Name the option by its present spellings."""
+        return " / ".join(f"'{name}'" for name in self.opts if name not in self.old)
 
     def get_help_extra(self, ctx: click.Context) -> click.types.OptionHelpExtra:
         """Show a default in words without the parentheses that click puts around it."""
@@ -42,51 +101,42 @@ class _Option(click.Option):
         return extra
 
 
-class DetectCommand(click.Command):
-    """A command whose help lists the options by section."""
-
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the sections."""
-        sections: dict[str, list[tuple[str, str]]] = {}
-        for parameter in self.get_params(ctx):
-            record = None if isinstance(parameter, click.Argument) else parameter.get_help_record(ctx)
-            if record is not None:
-                section = getattr(parameter, "section", "General")
-                sections.setdefault(section, []).append(record)
-        for section, rows in sorted(sections.items(), key=lambda item: item[0] != "General"):
-            with formatter.section(section):
-                formatter.write_dl(rows)
-
-
-def detect_options(function: F) -> F:
-    """Add every option of a detection run to a command; values come in as keyword arguments."""
-    for row in reversed(options_table()):
-        function = _add(function, row)
-    return function
-
-
-def given(values: dict[str, Any]) -> tuple[DetectorOptions, DetectOptions]:
-    """Make options from a command's keyword arguments, without those not given."""
-    return split_options({name: value for name, value in values.items() if value is not None})
-
-
-def _add(function: F, row: dict[str, Any]) -> F:
+def _option(row: Row) -> _Option:
     unit = f" [{row['unit']}]" if row["unit"] else ""
-    settings: dict[str, Any] = {"help": row["help"] + unit, "cls": _Option, "default": row["default"]}
+    settings: dict[str, Any] = {"help": row["help"] + unit, "default": row["default"]}
     if row["type"] == "boolean":
         settings["is_flag"] = True
     else:
         settings |= {"type": _type(row), "metavar": row["metavar"] or _METAVARS.get(row["type"])}
-        settings["show_default"] = row["default_text"] or True
-    decorated = click.option(row["name"], *row["flags"], **settings)(function)
-    decorated.__click_params__[-1].section = row["group"]  # type: ignore[attr-defined]
-    return decorated
+        settings |= {"multiple": row["repeat"], "show_default": row["default_text"] or True}
+    names = [row["name"], *row["flags"], *row["old_flags"]]
+    return _Option(names, section=row["group"], old=row["old_flags"], **settings)
 
 
-def _type(row: dict[str, Any]) -> click.ParamType[Any]:
-    bounds = {"min": row["minimum"], "max": row["maximum"]}
+def _type(row: Row) -> click.ParamType[Any]:
+    bounds: dict[str, Any] = {"min": row["minimum"], "max": row["maximum"]}
     if row["type"] == "number":
         return click.FloatRange(**bounds, min_open=row["exclusive_minimum"])
     if row["type"] == "integer":
         return click.IntRange(**bounds, min_open=row["exclusive_minimum"])
-    return click.Choice(row["choices"]) if row["type"] == "choice" else click.STRING
+    return click.Choice(row["choices"] or []) if row["type"] == "choice" else click.STRING
+
+
+def _progress() -> click.Option:
+    return click.Option(
+        ["--progress", "progress_mode"],
+        type=click.Choice(["auto", "bar", "json", "none"]),
+        default="auto",
+        show_default=True,
+        help="How to show progress: a bar, JSON lines on stderr, or nothing; auto is a bar on a terminal.",
+    )
+
+
+def _debug() -> click.Option:
+    # main() looks for it among the arguments: an error while they are parsed is shown in full, too
+    return click.Option(
+        ["--debug"],
+        is_flag=True,
+        expose_value=False,
+        help="Show what is decided on the way, and the traceback of an error.",
+    )

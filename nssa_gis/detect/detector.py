@@ -79,6 +79,18 @@ class Detector:
         self._backend: Backend | None = None
 
     @classmethod
+    def of_options(cls, options: DetectorOptions) -> Detector:
+        """Make the detector that options describe.
+
+        Raises
+        ------
+        NssaError
+            There is no such model, or the file is no model package.
+        """
+        model = DEFAULT_MODEL if options.model is None else options.model
+        return cls(model, device=options.device, backend=options.backend, threads=options.threads, tta=options.tta)
+
+    @classmethod
     def of_backend(cls, backend: Backend, info: ModelInfo, *, tta: Augmentation = "none") -> Detector:
         """Make a detector of a backend that is no model file.
 
@@ -173,23 +185,6 @@ class Detector:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def make_detector(options: DetectorOptions) -> Detector:
-    """Make the detector that options describe.
-
-    Raises
-    ------
-    NssaError
-        There is no such model, or the file is no model package.
-    """
-    return Detector(
-        DEFAULT_MODEL if options.model is None else options.model,
-        device=options.device,
-        backend=options.backend,
-        threads=options.threads,
-        tta=options.tta,
-    )
 
 
 def load_model(name_or_path: str | os.PathLike[str] = DEFAULT_MODEL) -> ModelPackage:

@@ -16,16 +16,17 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nssa_gis import __version__
 from nssa_gis.boxes.columns import GridDetections, SceneDetections
-from nssa_gis.detect.detector import Detector, make_detector
+from nssa_gis.detect.detector import Detector
 from nssa_gis.detect.fingerprint import fingerprint
 from nssa_gis.detect.journal import Journal, journal_path
 from nssa_gis.detect.lock import OutputLock
-from nssa_gis.detect.options import DetectOptions, parse_options, split_options
+from nssa_gis.detect.options import DetectArguments, DetectOptions, split_options
 from nssa_gis.detect.plan import Plan, make_plan
 from nssa_gis.detect.result import DetectResult
 from nssa_gis.detect.tiles import TileRows
@@ -37,6 +38,9 @@ from nssa_gis.seams.merge import SeamMerger
 from nssa_gis.vector.areas import split_area
 from nssa_gis.vector.schema import LayerInfo, records
 from nssa_gis.vector.writers import LayerWriter, open_writer, output_files
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 _log = logging.getLogger(__name__)
 
@@ -98,7 +102,7 @@ def detect_scene(
                 report,
                 after=journal.last_row,
                 batch_size=options.batch_size,
-                readers=options.workers,
+                readers=options.readers,
             )
             for row in rows:
                 journal.append(row.row, row.found, row.tiles)
@@ -138,7 +142,7 @@ def detect(
     *,
     detector: Detector | None = None,
     progress: Progress | None = None,
-    **options: object,
+    **options: Unpack[DetectArguments],
 ) -> DetectResult:
     """Find objects in a scene and write them as a vector layer.
 
@@ -171,9 +175,9 @@ def detect(
     312
     """
     if detector is not None:
-        return detect_scene(detector, scene, output, parse_options(options), progress=progress)
+        return detect_scene(detector, scene, output, DetectOptions.parse(options), progress=progress)
     settings, run = split_options(options)
-    with make_detector(settings) as made:
+    with Detector.of_options(settings) as made:
         return detect_scene(made, scene, output, run, progress=progress)
 
 
@@ -215,7 +219,7 @@ def find_objects(
     plan = make_plan(scene, detector.info, options, native_gsd=gsd)
     for warning in plan.warnings:
         report.warn(warning)
-    rows = TileRows(plan, scene, detector, report, batch_size=options.batch_size, readers=options.workers)
+    rows = TileRows(plan, scene, detector, report, batch_size=options.batch_size, readers=options.readers)
     found = SceneDetections.concat([part for _, part in assemble(plan, ((row.row, row.found) for row in rows))])
     return found.take(np.argsort(-found.scores, kind="stable"))
 

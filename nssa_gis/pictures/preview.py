@@ -21,6 +21,7 @@ from rasterio.windows import Window
 
 from nssa_gis.errors import NssaError, UsageError
 from nssa_gis.files import check_name, keep_inputs
+from nssa_gis.pictures.options import PreviewOptions
 from nssa_gis.raster.scene import READ_ERRORS, open_scene
 from nssa_gis.vector.style import class_colour
 
@@ -39,6 +40,40 @@ class _Boxes:
     xyxy: NDArray[np.float64]
     class_id: NDArray[np.int64]
     names: dict[int, str]
+
+
+def preview(
+    scene: str | os.PathLike[str],
+    layer: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    *,
+    size: int = 1600,
+    details: int = 3,
+) -> Path:
+    """Draw a scene with the objects of a layer as a PNG picture; an existing one is replaced.
+
+    Parameters
+    ----------
+    scene, layer, output : str or path
+        The image, a layer that ``detect`` wrote, and the picture.
+    size : int
+        Longest side of the overview, pixels, 200 to 8000.
+    details : int
+        Number of enlarged places, 0 to 8.
+
+    Returns
+    -------
+    Path
+        The picture.
+
+    Raises
+    ------
+    UsageError, NssaError
+        As :func:`draw_preview`; or a number is out of bounds.
+    """
+    options = PreviewOptions.parse({"size": size, "details": details})
+    draw_preview(scene, layer, output, max_side=options.size, details=options.details)
+    return Path(output)
 
 
 def draw_preview(

@@ -9,17 +9,20 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from nssa_gis.detect.detector import Detector
 from nssa_gis.detect.journal import journal_path
-from nssa_gis.detect.options import DetectOptions
+from nssa_gis.detect.options import DetectArguments, DetectOptions, split_options
 from nssa_gis.detect.run import detect_scene
 from nssa_gis.errors import NssaError
 from nssa_gis.events import Event, Progress, silent
 from nssa_gis.files import check_name, masked
 from nssa_gis.raster.scene import open_scene
 from nssa_gis.vector.writers import DRIVERS, driver_of
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 #: What counts as a scene in a folder; a file named by itself may be called anything.
 SUFFIXES = (".tif", ".tiff", ".vrt", ".jp2", ".img", ".png", ".jpg", ".jpeg", ".sid", ".ecw")
@@ -131,6 +134,52 @@ def output_names(scenes: Sequence[str], folder: Path, extension: str) -> list[Pa
     if clash:
         raise NssaError(f"these scenes would be written to one layer: {', '.join(clash)}; run them separately")
     return [folder / (name + extension) for name in names]
+
+
+def batch(
+    scenes: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    folder: str | os.PathLike[str],
+    *,
+    detector: Detector | None = None,
+    progress: Progress | None = None,
+    **options: Unpack[DetectArguments],
+) -> BatchResult:
+    """Find objects in many scenes and write one layer each; a scene that fails does not stop the others.
+
+    Parameters
+    ----------
+    scenes : str, path or sequence of them
+        Folders, patterns or files; see :func:`find_scenes`.
+    folder : str or path
+        Where the layers go; made if it does not exist.
+    detector : Detector, optional
+        A model ready to run; otherwise one is made from ``options``.
+    progress : callable, optional
+        Receives the events of all scenes, each with ``scene``, ``number`` and ``scenes``.
+    **options
+        Fields of :class:`nssa_gis.detect.options.DetectOptions` and, without ``detector``, of
+        :class:`nssa_gis.detect.options.DetectorOptions`.
+
+    Returns
+    -------
+    BatchResult
+
+    Raises
+    ------
+    UsageError, NssaError
+        What would fail for every scene: no scenes, the options, the model, the folder.
+
+    Examples
+    --------
+    >>> nssa_gis.batch("flights", "cars", of="FlatGeobuf").exit_code  # doctest: +SKIP
+    0
+    """
+    inputs = [scenes] if isinstance(scenes, str | os.PathLike) else scenes
+    if detector is not None:
+        return run_batch(detector, inputs, folder, DetectOptions.parse(options), progress=progress)
+    settings, run = split_options(options)
+    with Detector.of_options(settings) as made:
+        return run_batch(made, inputs, folder, run, progress=progress)
 
 
 def run_batch(

@@ -9,7 +9,7 @@ import sys
 
 from nssa_gis_cli.main import run
 
-from nssa_gis.detect import detector
+from nssa_gis.detect.detector import Detector
 from nssa_gis.detect.options import DetectorOptions
 from nssa_gis.testing.planted import PlantedBackend, PlantedDetector, make_package
 
@@ -20,5 +20,5 @@ def _planted(options: DetectorOptions) -> PlantedDetector:
     return PlantedDetector(make_package(folder), PlantedBackend(float(delay)))
 
 
-detector.make_detector = _planted
+Detector.of_options = _planted  # type: ignore[method-assign]
 run(arguments)

@@ -34,7 +34,7 @@ _LABELS = {
     "backend": "Backend",
     "batch_size": "Tiles per call of the network",
     "threads": "CPU threads of the network",
-    "workers": "Threads that read the raster",
+    "readers": "Threads that read the raster",
     "of": "Output driver (GDAL name)",
     "geometry": "Geometry",
     "t_crs": "CRS of the layer",

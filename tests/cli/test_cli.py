@@ -1,5 +1,6 @@
 import contextlib
 import json
+import logging
 import os
 import pickle
 import re
@@ -15,7 +16,7 @@ import rasterio
 from nssa_gis_cli import console
 from nssa_gis_cli.main import COMMANDS, main
 
-from nssa_gis.detect import detector
+from nssa_gis.detect.detector import Detector
 from nssa_gis.testing import PlantedDetector, make_package, make_scene
 
 try:
@@ -27,11 +28,11 @@ except ImportError:  # Windows
 @pytest.fixture
 def planted(tmp_path, monkeypatch):
     """The planted detector in place of the built-in one; a model named by --model is still loaded."""
-    real = detector.make_detector
+    real = Detector.of_options
     (tmp_path / "model").mkdir()
     package = make_package(tmp_path / "model")
     monkeypatch.setattr(
-        detector, "make_detector", lambda options: real(options) if options.model else PlantedDetector(package)
+        Detector, "of_options", lambda options: real(options) if options.model else PlantedDetector(package)
     )
 
 
@@ -120,8 +121,9 @@ def test_bar_shows_all_phases(folder, monkeypatch, mode):
     assert code == 0
     assert re.search(r"town\.tif: planted", text)
     # 1000 x 700 pixels in tiles of 256 that share 64: 5 columns, 4 rows.
-    assert re.search(r"\w+ [━╸╺ ]+ 0/20 tiles", text)
-    assert re.search(r"\w+ [━╸╺ ]+ 4/4 rows .*513 objects", text)
+    assert re.search(r"Detecting [━╸╺ ]+ 0/20 tiles", text)
+    assert re.search(r"Merging [━╸╺ ]+ 4/4 rows .*513 objects", text)
+    assert re.search(r"Writing [━╸╺ ]+ 513/513 objects", text)
 
 
 def test_no_bar_without_a_terminal(folder, capsys):
@@ -367,12 +369,26 @@ def test_start_up_is_light():
     assert all(name in done.stdout for name in COMMANDS)
 
 
-def test_library_names_are_lazy():
-    code = (
-        "import sys, nssa_gis; assert 'rasterio' not in sys.modules; nssa_gis.Detector, nssa_gis.detect, "
-        "nssa_gis.load_model; assert 'torch' not in sys.modules"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)
+def test_earlier_spellings_are_accepted_and_not_shown(folder, capsys):
+    arguments = ["detect", str(folder / "town.tif"), "-o", str(folder / "c.gpkg")]
+    assert main([*arguments, "--workers", "1"]) == 0
+    assert "'--readers'" in fails(capsys, [*arguments, "--workers", "0"], code=2)
+    assert main(["detect", "--help"]) == 0
+    said = capsys.readouterr().out
+    assert "--readers N" in said
+    assert "--workers" not in said
+
+
+def test_debug_shows_the_log_without_passwords(folder, capsys):
+    arguments = ["detect", str(folder / "town.tif"), "-o", str(folder / "c.gpkg"), "--progress", "none"]
+    assert main([*arguments, "--debug"]) == 0
+    assert "nssa_gis.detect.run: " in capsys.readouterr().err
+    assert main([*arguments, "--overwrite"]) == 0
+    assert capsys.readouterr().err == ""
+    with console.log_on_stderr(as_json=True):
+        logging.getLogger("nssa_gis.detect").debug("reading %s", "https://me:hidden@h/x.tif")
+    event = json.loads(capsys.readouterr().err)
+    assert event == {"event": "log", "logger": "nssa_gis.detect", "message": "reading https://***@h/x.tif"}
 
 
 def test_scene_named_like_markup(folder, capsys):
@@ -394,7 +410,7 @@ def test_info_of_an_unknown_name(capsys):
 
 
 def test_parts_of_a_fact_have_their_own_lines():
-    from nssa_gis_cli.info import lines
+    from nssa_gis_cli.tables import lines
 
     text = lines({"name": "m", "metrics": {"a": {"recall": 0.5}, "b": 1}, "none": {}})
     assert text.splitlines() == [

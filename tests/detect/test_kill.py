@@ -193,7 +193,7 @@ def test_a_resume_with_other_machine_settings_goes_on(tmp_path):
     package = make_package(tmp_path)
     interrupted(tmp_path, package)
     backend = PlantedBackend()
-    result = run(tmp_path, backend, package, tile=128, overlap=64, batch_size=1, workers=1, resume=True)
+    result = run(tmp_path, backend, package, tile=128, overlap=64, batch_size=1, readers=1, resume=True)
     assert result.tiles_resumed > 0 and backend.tiles == result.tiles - result.tiles_resumed
     resumed = layer_records(tmp_path / "out.gpkg")
     run(tmp_path, None, package, tile=128, overlap=64, overwrite=True)

@@ -27,9 +27,9 @@ def test_same_objects_whatever_the_tiles(scene, tmp_path, tile, overlap):
 
 
 def test_same_records_whatever_the_batches_and_threads(scene, tmp_path):
-    first = layer_records(run(scene[0], tmp_path, batch_size=1, workers=1))
-    for batch, workers in ((4, 2), (16, 4)):
-        assert layer_records(run(scene[0], tmp_path, batch_size=batch, workers=workers)) == first
+    first = layer_records(run(scene[0], tmp_path, batch_size=1, readers=1))
+    for batch, readers in ((4, 2), (16, 4)):
+        assert layer_records(run(scene[0], tmp_path, batch_size=batch, readers=readers)) == first
 
 
 def test_same_objects_where_the_grid_begins_elsewhere(scene, tmp_path):

@@ -56,7 +56,7 @@ def test_options_cannot_be_changed():
 
 
 def test_fingerprint_leaves_out_the_way_of_working():
-    one = parse_options({"batch_size": 2, "workers": 1, "resume": True})
+    one = parse_options({"batch_size": 2, "readers": 1, "resume": True})
     assert one.fingerprint() == DetectOptions().fingerprint()
     assert parse_options({"confidence": 0.5}).fingerprint() != DetectOptions().fingerprint()
     json.dumps(parse_options({"bounds": "0,0,1,1", "classes": "car"}).fingerprint())

@@ -95,7 +95,7 @@ def test_resumed_layer_is_the_same(folder, reference, after, error):
     finished = after >= 15  # the first row of tiles
     assert left(folder) == (["out.gpkg.journal"] if finished else [])
     backend = PlantedBackend()
-    result = here(folder, backend, resume=True, workers=1, batch_size=3)
+    result = here(folder, backend, resume=True, readers=1, batch_size=3)
     assert records(folder / "out.gpkg") == expected(reference)
     assert left(folder) == ["out.gpkg"]
     assert backend.tiles + result.tiles_resumed == result.tiles

@@ -44,7 +44,7 @@ def scene(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"tile": 128}, {"tile": 1024, "overlap": 128}, {"batch_size": 7, "workers": 3}, {"batch_size": 1}]
+    "options", [{}, {"tile": 128}, {"tile": 1024, "overlap": 128}, {"batch_size": 7, "readers": 3}, {"batch_size": 1}]
 )
 def test_finds_every_object_once_in_its_place(tmp_path, scene, package, options):
     path, objects = scene

@@ -23,7 +23,7 @@ _OPTIONS = (
     "device",
     "batch_size",
     "threads",
-    "workers",
+    "readers",
     "geometry",
     "of",
     "t_crs",

@@ -39,7 +39,7 @@ _OPTIONS = (
     "backend",
     "batch_size",
     "threads",
-    "workers",
+    "readers",
     "geometry",
     "t_crs",
     "resume",

@@ -552,8 +552,8 @@ Ohne Internet: einen Ordner mit allen Wheels angeben (mit pip download nssa-gis 
         <translation>aerial-vehicles</translation>
     </message>
     <message>
-        <source>Test-time augmentation: look at every tile mirrored (flip, 4 views), turned (rot, 4 views) or resized (scale, 3 views) and average; as many times slower.</source>
-        <translation>Jede Kachel auch gespiegelt (flip, 4 Ansichten), gedreht (rot, 4 Ansichten) oder skaliert (scale, 3 Ansichten) ansehen und mitteln; um ebenso viel langsamer.</translation>
+        <source>Test-time augmentation: run the network on every tile mirrored (flip, 4 views), rotated (rot, 4 views) or resized (scale, 3 views) and average; takes as many times longer.</source>
+        <translation>Test-Time-Augmentation: das Netz auch auf jede Kachel gespiegelt (flip, 4 Ansichten), gedreht (rot, 4 Ansichten) oder skaliert (scale, 3 Ansichten) anwenden und mitteln; dauert ebenso viel länger.</translation>
     </message>
     <message>
         <source>Where the network runs: auto, cpu, cuda, cuda:1, mps.</source>
@@ -596,8 +596,8 @@ Ohne Internet: einen Ordner mit allen Wheels angeben (mit pip download nssa-gis 
         <translation>die des Modells</translation>
     </message>
     <message>
-        <source>Resample the scene by this factor instead (2 makes it twice as wide and high); the way for scenes without a CRS.</source>
-        <translation>Das Bild stattdessen um diesen Faktor umrechnen (2 macht es doppelt so breit und hoch); der Weg für Bilder ohne KBS.</translation>
+        <source>Resample the scene by this factor instead of to a GSD, such as a scene without a CRS; 2 makes it twice as wide and high.</source>
+        <translation>Das Bild um diesen Faktor umrechnen statt auf eine Bodenauflösung, etwa ein Bild ohne KBS; 2 macht es doppelt so breit und hoch.</translation>
     </message>
     <message>
         <source>scene GSD / model GSD; 1 without CRS</source>
@@ -612,7 +612,7 @@ Ohne Internet: einen Ordner mit allen Wheels angeben (mit pip download nssa-gis 
         <translation>nach der Farbbedeutung, sonst die ersten</translation>
     </message>
     <message>
-        <source>Only look inside the polygons of this vector file, in any CRS; :LAYER names one of its layers.</source>
+        <source>Detect only inside the polygons of this vector file, in any CRS; :LAYER names one of its layers.</source>
         <translation>Nur in den Polygonen dieser Vektordatei suchen, in jedem KBS; :LAYER nennt einen ihrer Layer.</translation>
     </message>
     <message>
@@ -620,7 +620,7 @@ Ohne Internet: einen Ordner mit allen Wheels angeben (mit pip download nssa-gis 
         <translation>das ganze Bild</translation>
     </message>
     <message>
-        <source>Only look inside this box: x0,y0,x1,y1.</source>
+        <source>Detect only inside this box: x0,y0,x1,y1.</source>
         <translation>Nur in diesem Rechteck suchen: x0,y0,x1,y1.</translation>
     </message>
     <message>
