@@ -23,7 +23,8 @@ def curve(runs: tuple[Path, ...], output: str) -> None:
     nssa-gis curve runs/small runs/large -o compared.png
     nssa-gis curve runs/vehicles -o vehicles.csv
     """
-    from nssa_gis.train.curve import read_curves, write_curves
+    from nssa_gis.pictures.curve import Curve, write_curves
+    from nssa_gis.train.log import read_runs
 
-    write_curves(read_curves(runs), Path(output))
+    write_curves([Curve.of(run.name, run.events, run.path) for run in read_runs(runs)], Path(output))
     click.echo(output)

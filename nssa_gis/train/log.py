@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -76,6 +78,36 @@ def read_log(path: Path) -> list[dict[str, Any]]:
             raise NssaError(f"{path}: line {number} is not of a training log; give a run folder or its log") from None
         events.append(event)
     return events
+
+
+@dataclass(frozen=True)
+class LoggedRun:
+    """The log of one run: its ``name``, ``path`` and ``events``."""
+
+    name: str
+    path: Path
+    events: list[dict[str, Any]]
+
+
+def read_runs(runs: Sequence[Path]) -> list[LoggedRun]:
+    """Read the logs of run folders, or log files; each run is named by the end of its path that no other has.
+
+    Raises
+    ------
+    NssaError
+        A log is missing or damaged.
+    """
+    logs = [run / LOG_NAME if run.is_dir() else run for run in runs]
+    return [LoggedRun(name, log, read_log(log)) for log, name in zip(logs, _names(logs), strict=True)]
+
+
+def _names(logs: Sequence[Path]) -> list[str]:
+    stems = [log.resolve().parent if log.name == LOG_NAME else log.resolve().with_suffix("") for log in logs]
+    for depth in range(1, max((len(stem.parts) for stem in stems), default=0) + 1):
+        names = ["/".join(stem.parts[-depth:]) for stem in stems]
+        if len(set(names)) == len(set(stems)):
+            return names
+    return [str(stem) for stem in stems]
 
 
 def _cut(path: Path, step: int) -> None:

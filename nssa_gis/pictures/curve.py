@@ -1,4 +1,4 @@
-"""Loss, learning rate and accuracy over the steps of trainings, as a picture or a table."""
+"""Loss, learning rate and accuracy over the steps of training runs, as a picture or a table."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nssa_gis.errors import NssaError, UsageError
-from nssa_gis.train.log import LOG_NAME, read_log
+from nssa_gis.pictures.plots import figure
 
-#: What a step says, in the order of the table.
+#: Figures of a step, in the order of the table.
 _FIELDS = ("elapsed", "loss", "classes", "boxes", "positives", "norm", "rate")
 _MEASURES = ("ap50", "ap")
 #: The bold loss line is the mean over this share of the steps.
@@ -25,18 +25,18 @@ _SMOOTHED = 0.02
 
 @dataclass(frozen=True)
 class Curve:
-    """One run over its steps.
+    """Figures of one run over its steps.
 
     Attributes
     ----------
     name : str
-        Of the run.
+        Name of the run.
     steps : ndarray of float64, shape (N,)
         Logged steps, ascending.
     figures : dict of str to ndarray of float64, shape (N,)
         ``elapsed, loss, classes, boxes, positives, norm, rate``; NaN where not logged.
-    looks : ndarray of float64, shape (M,)
-        Steps of validations, ascending.
+    validations : ndarray of float64, shape (M,)
+        Steps of the validations, ascending.
     accuracy : dict of str to dict of str to ndarray of float64, shape (M,)
         ``ap50`` and ``ap`` per source and over ``all``; NaN where not measured.
     """
@@ -44,20 +44,46 @@ class Curve:
     name: str
     steps: NDArray[np.float64]
     figures: dict[str, NDArray[np.float64]]
-    looks: NDArray[np.float64]
+    validations: NDArray[np.float64]
     accuracy: dict[str, dict[str, NDArray[np.float64]]]
 
+    @classmethod
+    def of(cls, name: str, events: Sequence[dict[str, Any]], path: Path) -> Curve:
+        """Sort the events of a training log.
 
-def read_curves(runs: Sequence[Path]) -> list[Curve]:
-    """Read the logs of run folders, or log files.
+        Parameters
+        ----------
+        name : str
+            Name of the run in the legend and in the table.
+        events : sequence of dict
+            ``step`` and ``validate`` events count. If a step was logged twice, the last event counts.
+        path : Path
+            The log, for error messages.
 
-    Raises
-    ------
-    NssaError
-        A log is missing, damaged or says nothing to draw.
-    """
-    logs = [run / LOG_NAME if run.is_dir() else run for run in runs]
-    return [_curve(log, name) for log, name in zip(logs, _names(logs), strict=True)]
+        Raises
+        ------
+        NssaError
+            The log holds no step and no validation yet, or an event lacks its figures.
+        """
+        try:
+            steps = {e["step"]: e for e in events if e["event"] == "step"}
+            validations = {e["step"]: _sources(e) for e in events if e["event"] == "validate"}
+            if not steps and not validations:
+                raise NssaError(f"{path}: no step and no validation is logged yet; nothing to draw")
+            at, validated = sorted(steps), sorted(validations)
+            sources = list(dict.fromkeys(source for step in validated for source in validations[step]))
+            return cls(
+                name,
+                np.array(at, np.float64),
+                {field: _column([steps[s] for s in at], field) for field in _FIELDS},
+                np.array(validated, np.float64),
+                {
+                    source: {m: _column([validations[s].get(source, {}) for s in validated], m) for m in _MEASURES}
+                    for source in sources
+                },
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise NssaError(f"{path}: not a training log of this version ({error})") from None
 
 
 def write_curves(curves: Sequence[Curve], output: Path) -> None:
@@ -66,7 +92,7 @@ def write_curves(curves: Sequence[Curve], output: Path) -> None:
     Raises
     ------
     UsageError
-        Another extension.
+        The file name has another extension.
     NssaError
         A picture needs matplotlib, which is not installed; or the file cannot be written.
     """
@@ -84,43 +110,8 @@ def write_curves(curves: Sequence[Curve], output: Path) -> None:
         partial.unlink(missing_ok=True)
 
 
-def _names(logs: Sequence[Path]) -> list[str]:
-    """As much of each path as tells it from the others."""
-    stems = [log.resolve().parent if log.name == LOG_NAME else log.resolve().with_suffix("") for log in logs]
-    for depth in range(1, max(len(stem.parts) for stem in stems) + 1):
-        names = ["/".join(stem.parts[-depth:]) for stem in stems]
-        if len(set(names)) == len(set(stems)):
-            break
-    return names
-
-
-def _curve(log: Path, name: str) -> Curve:
-    try:
-        steps, looks = _events(log)
-        at, seen = sorted(steps), sorted(looks)
-        sources = list(dict.fromkeys(source for look in seen for source in looks[look]))
-        return Curve(
-            name,
-            np.array(at, np.float64),
-            {field: _column([steps[s] for s in at], field) for field in _FIELDS},
-            np.array(seen, np.float64),
-            {s: {m: _column([looks[i].get(s, {}) for i in seen], m) for m in _MEASURES} for s in sources},
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise NssaError(f"{log}: not a training log of this version ({error})") from None
-
-
-def _events(log: Path) -> tuple[dict[int, dict[str, Any]], dict[int, dict[str, Any]]]:
-    """Give steps, and figures per source of validations, by number; of one that was logged twice the last counts."""
-    steps, looks = {}, {}
-    for event in read_log(log):
-        if event["event"] == "step":
-            steps[event["step"]] = event
-        elif event["event"] == "validate":
-            looks[event["step"]] = {k: v for k, v in event.items() if isinstance(v, dict)}
-    if not steps and not looks:
-        raise NssaError(f"{log}: no step and no validation is logged yet; nothing to draw")
-    return steps, looks
+def _sources(event: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {name: found for name, found in event.items() if isinstance(found, dict)}
 
 
 def _column(rows: Sequence[dict[str, Any]], key: str) -> NDArray[np.float64]:
@@ -129,35 +120,31 @@ def _column(rows: Sequence[dict[str, Any]], key: str) -> NDArray[np.float64]:
 
 
 def _table(curves: Sequence[Curve]) -> bytes:
-    """One row per step that is logged or validated, one column per figure and per source's AP50 and AP."""
+    """One row for each logged step or validation, one column for each figure and for AP50 and AP of each source."""
     sources = list(dict.fromkeys(source for curve in curves for source in curve.accuracy))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["run", "step", *_FIELDS, *(f"{m} {s}" for s in sources for m in _MEASURES)])
     for curve in curves:
         place = {step: i for i, step in enumerate(curve.steps)}
-        look = {step: i for i, step in enumerate(curve.looks)}
-        for step in sorted({*place, *look}):
+        validated = {step: i for i, step in enumerate(curve.validations)}
+        for step in sorted({*place, *validated}):
             values = [curve.figures[f][place[step]] if step in place else np.nan for f in _FIELDS]
             for source in sources:
-                found = curve.accuracy.get(source) if step in look else None
-                values += [found[m][look[step]] if found else np.nan for m in _MEASURES]
+                found = curve.accuracy.get(source) if step in validated else None
+                values += [found[m][validated[step]] if found else np.nan for m in _MEASURES]
             writer.writerow([curve.name, int(step), *("" if np.isnan(v) else f"{v:.7g}" for v in values)])
     return text.getvalue().encode()
 
 
 def _picture(curves: Sequence[Curve]) -> bytes:
     try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-        from matplotlib.ticker import FormatStrFormatter, LogLocator
-    except ImportError:
-        raise NssaError(
-            "a picture needs matplotlib: pip install 'nssa-gis[plot]'; or write a table, -o NAME.csv"
-        ) from None
-    figure = Figure(figsize=(9, 10), dpi=120, layout="constrained")
-    FigureCanvasAgg(figure)
-    loss, rate, accuracy = figure.subplots(3, 1, sharex=True, gridspec_kw={"height_ratios": [3, 1.2, 3]})
+        drawn = figure(9, 10)
+    except NssaError as error:
+        raise NssaError(f"{error}; or write a table, -o NAME.csv") from None
+    from matplotlib.ticker import FormatStrFormatter, LogLocator
+
+    loss, rate, accuracy = drawn.subplots(3, 1, sharex=True, gridspec_kw={"height_ratios": [3, 1.2, 3]})
     for number, curve in enumerate(curves):
         _draw_steps(loss, rate, curve, f"C{number}", alone=len(curves) == 1)
     for number, curve in enumerate(curves):
@@ -170,7 +157,7 @@ def _picture(curves: Sequence[Curve]) -> bytes:
     loss.yaxis.set_minor_locator(LogLocator(subs=(1.5, 2, 3, 5, 7)))
     for axes, kind, some in (
         (loss, "step", any(len(c.steps) for c in curves)),
-        (accuracy, "validation", any(len(c.looks) for c in curves)),
+        (accuracy, "validation", any(len(c.validations) for c in curves)),
     ):
         if not some:
             axes.text(0.5, 0.5, f"no {kind} is logged yet", transform=axes.transAxes, ha="center", color="gray")
@@ -181,7 +168,7 @@ def _picture(curves: Sequence[Curve]) -> bytes:
         if axes.get_legend_handles_labels()[0]:
             axes.legend(fontsize="small", frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
     target = io.BytesIO()
-    figure.savefig(target, format="png")
+    drawn.savefig(target, format="png", dpi=120)
     return target.getvalue()
 
 
@@ -191,13 +178,13 @@ def _draw_steps(loss: Any, rate: Any, curve: Curve, colour: str, *, alone: bool)
     loss.plot(curve.steps, curve.figures["loss"], color=colour, alpha=0.2, linewidth=0.7)
     loss.plot(*_smooth(curve.steps, curve.figures["loss"]), color=colour, label="loss" if alone else curve.name)
     if alone:
-        for field, part, style in (("classes", "of classes", "--"), ("boxes", "of boxes (counts twice)", ":")):
+        for field, part, style in (("classes", "class loss", "--"), ("boxes", "box loss (weight 2)", ":")):
             loss.plot(*_smooth(curve.steps, curve.figures[field]), style, color=colour, linewidth=1, label=part)
     rate.plot(curve.steps, curve.figures["rate"], color=colour)
 
 
 def _draw_accuracy(axes: Any, curve: Curve, number: int, *, alone: bool) -> None:
-    """AP50 as a line, AP dashed: per source for one run, over all images for several."""
+    """Draw AP50 as a line and AP dashed: for each source of one run, over all images of several runs."""
     shown = [s for s in curve.accuracy if s != "all"] if alone and len(curve.accuracy) > 2 else []
     for place, source in enumerate([*shown, *(["all"] if "all" in curve.accuracy else [])]):
         black = alone and source == "all"
@@ -205,7 +192,7 @@ def _draw_accuracy(axes: Any, curve: Curve, number: int, *, alone: bool) -> None
         label = source if alone else curve.name
         for measure, style in zip(_MEASURES, ("o-", "o--"), strict=True):
             axes.plot(
-                curve.looks,
+                curve.validations,
                 curve.accuracy[source][measure],
                 style,
                 color=colour,
@@ -216,7 +203,7 @@ def _draw_accuracy(axes: Any, curve: Curve, number: int, *, alone: bool) -> None
 
 
 def _smooth(steps: NDArray[np.float64], values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Take the mean over a window of neighbours; the ends, which have none, are left out."""
+    """Mean over a window of neighbours, without the ends."""
     width = max(1, round(len(steps) * _SMOOTHED))
     kernel = np.full(width, 1 / width)
     return np.convolve(steps, kernel, "valid"), np.convolve(values, kernel, "valid")

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from nssa_gis.errors import NssaError
-from nssa_gis.train.curve import read_curves, write_curves
-from nssa_gis.train.log import TrainingLog, read_log
+from nssa_gis.pictures.curve import Curve, write_curves
+from nssa_gis.train.log import TrainingLog, read_runs
 
 
 def step(number, loss=1.0):
@@ -32,22 +32,8 @@ def write(folder, events):
     return folder
 
 
-def test_log_goes_on_at_the_checkpoint_without_doubled_steps(tmp_path):
-    path = tmp_path / "run" / "log.jsonl"
-    write(path.parent, [{"event": "data"}, *map(step, (1, 2, 3, 4)), look(4, 0.5)])
-    with open(path, "a") as handle:
-        handle.write('{"event": "step", "st')  # killed while writing
-    log = TrainingLog(path)
-    log.go_on(2)
-    assert len(path.read_text().splitlines()) == 7  # nothing is cut before there is something to add
-    log.write(step(3, loss=9.0))
-    assert [e.get("step") for e in read_log(path)] == [None, 1, 2, 3]  # on disk before the log is closed
-    assert read_log(path)[-1]["loss"] == 9.0
-    log.close()
-    again = TrainingLog(path)
-    again.write(step(1))
-    again.close()
-    assert len(read_log(path)) == 1
+def read_curves(paths):
+    return [Curve.of(run.name, run.events, run.path) for run in read_runs(paths)]
 
 
 def test_log_is_json_even_where_a_figure_is_not_a_number(tmp_path):
