@@ -65,11 +65,11 @@ class _CallableRoom(ModuleType):
 
 
 class _Package(ModuleType):
-    """This package; it makes subpackages callable that have the name of a public function.
+    """The package ``nssa_gis``; it makes subpackages callable that have the name of a public function.
 
-    ``nssa_gis.detect`` is both a subpackage and a function. When the subpackage is imported, from wherever, Python binds
-    its name here and would hide the function. So the subpackage itself becomes callable at that moment, and the name
-    means the same before and after the import.
+    ``nssa_gis.detect`` is both a subpackage and a function. When the subpackage is imported, from wherever, Python
+    binds its name here and would hide the function. So the subpackage itself becomes callable at that moment, and the
+    name means the same before and after the import.
     """
 
     def __setattr__(self, name: str, value: Any) -> None:
