@@ -1,11 +1,17 @@
-"""Names of the files that a run reads and writes, and passwords that are kept out of them."""
+"""Files that a run reads and writes: names, writing one whole or not at all, one writer at a time, no passwords."""
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import re
-from collections.abc import Iterable
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from types import TracebackType
 
 from nssa_gis.errors import NssaError, UsageError
 
@@ -73,6 +79,191 @@ def keep_inputs(outputs: Iterable[str | os.PathLike[str]], inputs: Iterable[str 
     for output in map(Path, outputs):
         if output.exists() and any(os.path.samefile(path, output) for path in read):
             raise UsageError(f"the output is also an input: {output}; choose another name")
+
+
+#: Less free space than this explains a failed write, bytes.
+_NO_ROOM = 1 << 20
+
+
+@contextlib.contextmanager
+def atomic_write(path: str | os.PathLike[str], *, replace: bool = True, stale: Iterable[Path] = ()) -> Iterator[Path]:
+    """Write a file whole or not at all: in a hidden folder beside it under its own name, then renamed.
+
+    Every file that the block leaves in that folder is moved, the one that was asked for last, so that a format of
+    several files works, too. A symbolic link stays; the file that it points to is replaced.
+
+    Parameters
+    ----------
+    path : str or path
+        The file.
+    replace : bool
+        Whether a file of this name may be there at the end.
+    stale : iterable of Path
+        Files beside it that are wrong for the new one, such as a database's log; removed just before the move.
+
+    Yields
+    ------
+    Path
+        Where to write.
+
+    Raises
+    ------
+    NssaError
+        The folder is missing or not writable, the disk is full, or the file appeared meanwhile. Nothing is left
+        behind, and an older file stays as it was.
+    """
+    target = Path(os.path.realpath(path))  # a move would replace a symbolic link
+    folder = _hidden_folder(target)
+    try:
+        partial = folder / target.name
+        yield partial
+        made = [*sorted(file for file in folder.iterdir() if file != partial), partial]
+        for file in made:
+            _sync(file)
+        if not replace and target.exists():
+            raise NssaError(f"{printable(path)}: appeared meanwhile; give another name or --overwrite")
+        targets = [target.with_name(file.name) for file in made]
+        for file in stale:
+            if file not in targets:
+                file.unlink(missing_ok=True)
+        for file, place in zip(made, targets, strict=True):
+            os.replace(file, place)
+    except OSError as error:
+        raise write_error(path, error) from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def check_folder(path: str | os.PathLike[str]) -> None:
+    """Find out whether a file can be made beside a path.
+
+    Raises
+    ------
+    NssaError
+        The folder of ``path`` does not exist or cannot be written to.
+    """
+    os.rmdir(_hidden_folder(Path(path)))
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove what killed runs left of :func:`atomic_write`; call it only while no other run writes this file."""
+    for folder in path.parent.iterdir():
+        if folder.name.startswith(_prefix(path)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def write_error(path: str | os.PathLike[str], error: Exception) -> NssaError:
+    """Explain in one line why a file could not be written.
+
+    Parameters
+    ----------
+    path : str or path
+        The file.
+    error : Exception
+        What the system or a library said.
+    """
+    folder = Path(path).parent
+    # a library tells of a full disk in the words of whatever failed first
+    full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
+    if full or (folder.is_dir() and shutil.disk_usage(folder).free < _NO_ROOM):
+        return NssaError(f"the disk is full: {printable(path)}; free some space and try again")
+    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return NssaError(
+        f"{printable(path)}: cannot be written ({' '.join(str(reason).split())}); free space, close it in other "
+        "programs, or choose another place"
+    )
+
+
+def _prefix(path: Path) -> str:
+    return f".{path.name}.partial-"
+
+
+def _hidden_folder(path: Path) -> Path:
+    # Beside the file, because only a move within one file system is atomic.
+    try:
+        return Path(tempfile.mkdtemp(prefix=f"{_prefix(path)}{os.getpid()}-", dir=path.parent))
+    except FileNotFoundError as error:
+        raise NssaError(
+            f"{printable(path)}: cannot be written: the folder {printable(path.parent)} does not exist; create it first"
+        ) from error
+    except OSError as error:
+        raise NssaError(
+            f"{printable(path)}: the folder {printable(path.parent)} cannot be written to ({error.strerror}); "
+            "choose another one"
+        ) from error
+
+
+def _sync(file: Path) -> None:
+    # Else a power cut after the move could leave an empty file under the final name.
+    with file.open("rb+") as handle:
+        os.fsync(handle.fileno())
+
+
+class OutputLock:
+    """Hold the right to write one output.
+
+    The lock is the operating system's, on ``<output>.lock``: it goes with the process, however that ends, so a file
+    left by a killed run locks nobody out.
+
+    Parameters
+    ----------
+    output : Path
+        The file to be written; its folder must exist.
+
+    Raises
+    ------
+    NssaError
+        Another live run holds the lock, or the folder cannot be written to.
+    """
+
+    def __init__(self, output: Path) -> None:
+        import filelock  # 30 ms that a command without an output need not wait for
+
+        self.path = output.with_name(output.name + ".lock")
+        self._lock = filelock.FileLock(self.path, timeout=0)
+        try:
+            if not output.parent.is_dir():  # filelock would create it
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+            self._lock.acquire()
+        except filelock.Timeout:
+            raise NssaError(
+                f"another run is writing this output: {output} (held by {self._holder()}); "
+                "wait for it or choose another output"
+            ) from None
+        except (OSError, NotImplementedError) as error:
+            raise NssaError(
+                f"cannot write to the folder of the output: {output} ({getattr(error, 'strerror', None) or error}); "
+                "choose an existing, writable folder on a local disk"
+            ) from error
+        with contextlib.suppress(OSError):  # on a full disk the lock is held without a name
+            self.path.write_text(f"process {os.getpid()} on {socket.gethostname()}\n", encoding="utf-8")
+
+    def _holder(self) -> str:
+        try:
+            name = self.path.read_text(encoding="utf-8", errors="replace").strip()
+        except OSError:  # on Windows nobody else reads a locked file
+            name = ""
+        return name or "an unknown process"
+
+    def release(self) -> None:
+        """Give the lock back and remove its file; a second call does nothing."""
+        if not self._lock.is_locked:
+            return
+        # Removed while it is held: filelock refuses a lock on a file that was removed meanwhile.
+        with contextlib.suppress(OSError):
+            self.path.unlink()
+        self._lock.release()
+        if os.name == "nt":  # an open file cannot be removed there
+            with contextlib.suppress(OSError):
+                self.path.unlink()
+
+    def __enter__(self) -> OutputLock:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
 
 
 # Who is given a layer is not given the login of the server that its scene came from. The QGIS plugin has the same

@@ -32,7 +32,7 @@ def frame():
 @pytest.fixture
 def info():
     metadata = {"software": "nssa-gis 0.1", "ümlaut": "ja"}
-    return LayerInfo("town", "vehicles-s", "1.2", CLASSES, UTM, metadata=metadata)
+    return LayerInfo("town", "vehicles-s", "1.2", CLASSES, metadata=metadata)
 
 
 @pytest.fixture

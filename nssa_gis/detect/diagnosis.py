@@ -63,7 +63,7 @@ def _program() -> dict[str, Any]:
 
 def _libraries() -> dict[str, Any]:
     versions: dict[str, Any] = {}
-    for name in ("numpy", "torch", "safetensors", "rasterio", "pyproj", "shapely", "pyogrio"):
+    for name in ("numpy", "torch", "safetensors", "rasterio", "pyproj", "shapely", "pyogrio", "pyarrow"):
         versions[name] = str(importlib.import_module(name).__version__)
     import pyogrio
     import pyproj
@@ -80,17 +80,10 @@ def _libraries() -> dict[str, Any]:
 def _formats() -> dict[str, Any]:
     import pyogrio
 
-    from nssa_gis.vector.writers import DRIVERS
+    from nssa_gis.vector.target import DRIVERS
 
-    own = {"GeoJSON", "CSV"}  # written by nssa-gis itself
-    known = pyogrio.list_drivers()
-    found: dict[str, Any] = {}
-    for driver in dict.fromkeys(DRIVERS.values()):
-        if driver == "Parquet":
-            found[driver] = "writable" if importlib.util.find_spec("pyarrow") else "needs nssa-gis[parquet]"
-        else:
-            found[driver] = "writable" if driver in own or "w" in known.get(driver, "") else "missing"
-    return found
+    known = {**pyogrio.list_drivers(write=True), "Parquet": "w"}  # GeoParquet is written by pyarrow
+    return {driver: "writable" if driver in known else "missing" for driver in dict.fromkeys(DRIVERS.values())}
 
 
 def _machine() -> dict[str, Any]:

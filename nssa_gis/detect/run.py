@@ -11,33 +11,32 @@ import contextlib
 import datetime
 import logging
 import os
-import shutil
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
 
 from nssa_gis import __version__
 from nssa_gis.boxes.columns import GridDetections, SceneDetections
 from nssa_gis.detect.detector import Detector
 from nssa_gis.detect.fingerprint import fingerprint
 from nssa_gis.detect.journal import Journal, journal_path
-from nssa_gis.detect.lock import OutputLock
 from nssa_gis.detect.options import DetectArguments, DetectOptions, split_options
 from nssa_gis.detect.plan import Plan, make_plan
 from nssa_gis.detect.result import DetectResult
 from nssa_gis.detect.tiles import TileRows
 from nssa_gis.errors import NssaError
 from nssa_gis.events import Progress, Reporter
-from nssa_gis.files import check_name, keep_inputs, masked
+from nssa_gis.files import OutputLock, check_name, keep_inputs, masked, remove_leftovers
 from nssa_gis.raster.scene import Scene, open_scene
 from nssa_gis.seams.merge import SeamMerger
 from nssa_gis.vector.areas import split_area
 from nssa_gis.vector.schema import LayerInfo, records
-from nssa_gis.vector.writers import LayerWriter, open_writer, output_files
+from nssa_gis.vector.target import Mode, Target, inspect_target, output_files
+from nssa_gis.vector.writer import write_layer
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -91,8 +90,7 @@ def detect_scene(
         plan = make_plan(opened, detector.info, options)
         for warning in plan.warnings:
             report.warn(warning)
-        info = _layer_info(plan, opened, detector, options)
-        with OutputLock(output), _begun(opened, output, detector, options, info, report) as journal:
+        with OutputLock(output), _begun(opened, output, detector, options, report) as (journal, target):
             resumed = journal.tiles
             _announce(plan, opened, output, detector, journal, report)
             rows = TileRows(
@@ -108,18 +106,13 @@ def detect_scene(
                 journal.append(row.row, row.found, row.tiles)
             if not journal.tiles:
                 report.warn(f"no tile holds a valid pixel: {opened.path}; the layer will be empty")
-            info = replace(info, metadata={**info.metadata, "backend": detector.description})
-            with _open_layer(output, journal.info["mode"], info, options) as writer:
-                for done, objects in assemble(plan, journal.rows()):
-                    if len(objects):
-                        writer.write(records(objects, opened.frame, info, writer.next_id))
-                    report("merge", done=done, total=plan.grid.rows, objects=writer.count)
-                report("write", objects=writer.count, output=str(output))
+            info = _layer_info(plan, opened, detector, options)
+            counts = write_layer(_batches(plan, journal, opened, info, output, report), target, info)
             journal.remove()
         result = DetectResult(
             output=output,
-            objects=writer.count,
-            classes={detector.info.classes[label]: n for label, n in sorted(writer.counts.items())},
+            objects=sum(counts.values()),
+            classes={detector.info.classes[label]: n for label, n in counts.items()},
             tiles=journal.tiles,
             tiles_skipped=plan.empty + len(plan.ids) - journal.tiles,
             tiles_resumed=resumed,
@@ -246,6 +239,18 @@ def assemble(plan: Plan, rows: Iterable[tuple[int, GridDetections]]) -> Iterator
     yield plan.grid.rows, plan.to_scene(merger.finish())
 
 
+def _batches(
+    plan: Plan, journal: Journal, scene: Scene, info: LayerInfo, output: Path, report: Reporter
+) -> Iterator[pa.RecordBatch]:
+    """Give the records of the layer, row of tiles by row of tiles, and report how far they are."""
+    count = 0
+    for done, objects in assemble(plan, journal.rows()):
+        yield records(objects, scene.frame, info)
+        count += len(objects)
+        report("merge", done=done, total=plan.grid.rows, objects=count)
+    report("write", objects=count, output=str(output))
+
+
 def _keep_inputs(scene: Scene, output: Path, detector: Detector, options: DetectOptions) -> None:
     """Refuse to write over what is read."""
     area = [] if options.aoi is None else [split_area(options.aoi)[0]]
@@ -254,9 +259,9 @@ def _keep_inputs(scene: Scene, output: Path, detector: Detector, options: Detect
 
 @contextlib.contextmanager
 def _begun(
-    scene: Scene, output: Path, detector: Detector, options: DetectOptions, info: LayerInfo, report: Reporter
-) -> Iterator[Journal]:
-    """Give the journal of a run: that of an interrupted one, or a new one.
+    scene: Scene, output: Path, detector: Detector, options: DetectOptions, report: Reporter
+) -> Iterator[tuple[Journal, Target]]:
+    """Give the journal of a run, that of an interrupted one or a new one, and the target of its layer.
 
     What the output may refuse comes before any work. A journal without a finished row is removed at the end; an error
     says that finished rows are kept.
@@ -265,10 +270,10 @@ def _begun(
     journal = _earlier_journal(output, mark, options, report)
     try:
         if journal is None:
-            mode = "append" if options.append else "overwrite" if options.overwrite else "new"
+            mode: Mode = "append" if options.append else "overwrite" if options.overwrite else "new"
             state = {"mode": mode, "output": _state(output)}
-            _remove_leftovers(output)
-            _open_layer(output, mode, info, options).abort()
+            remove_leftovers(output)
+            target = _inspect(output, mode, scene, options)
             journal = Journal.create(journal_path(output), mark, {**state, "backend": detector.description})
         else:
             if journal.info.get("mode") == "append" and journal.info.get("output") != _state(output):
@@ -276,6 +281,7 @@ def _begun(
                     f"the layer changed since the interrupted run began: {output}; its rows may be in it already; "
                     f"if they are not, delete {journal.path} and append again"
                 )
+            target = _inspect(output, journal.info["mode"], scene, options)
             if journal.info.get("backend") != detector.description:
                 report.warn(
                     f"the interrupted run used {journal.info.get('backend')}, this one uses {detector.description}; "
@@ -283,7 +289,7 @@ def _begun(
                 )
         _log.debug("journal %s, rows up to %d are done", journal.path, journal.last_row)
         try:
-            yield journal
+            yield journal, target
         except NssaError as error:
             if journal.last_row < 0 or "--resume" in str(error):
                 raise
@@ -328,15 +334,15 @@ def _announce(plan: Plan, scene: Scene, output: Path, detector: Detector, journa
     )
 
 
-def _open_layer(output: Path, mode: str, info: LayerInfo, options: DetectOptions) -> LayerWriter:
-    """Open the layer in the mode in which the run was started."""
-    return open_writer(
+def _inspect(output: Path, mode: Mode, scene: Scene, options: DetectOptions) -> Target:
+    """Look at the output in the mode in which the run was started."""
+    return inspect_target(
         output,
-        info,
+        crs=scene.frame.crs if scene.frame.georeferenced else None,
         driver=options.of,
+        mode=mode,
         t_crs=options.t_crs,
-        overwrite=mode == "overwrite",
-        append=mode == "append",
+        geometry=options.geometry,
     )
 
 
@@ -347,6 +353,7 @@ def _layer_info(plan: Plan, scene: Scene, detector: Detector, options: DetectOpt
         "software": f"nssa-gis {__version__}",
         "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "scene_path": os.path.abspath(path) if os.path.exists(path) else masked(path),
+        "backend": detector.description,
         "gsd_m": "" if plan.gsd is None else f"{plan.gsd:.6g}",
         "tile_px": str(plan.grid.tile),
         "overlap_px": str(plan.grid.effective_overlap),
@@ -360,7 +367,6 @@ def _layer_info(plan: Plan, scene: Scene, detector: Detector, options: DetectOpt
         model=model.name,
         model_version=model.version,
         classes=model.classes,
-        crs=scene.frame.crs if scene.frame.georeferenced else None,
         geometry=options.geometry,
         metadata=metadata,
     )
@@ -372,10 +378,3 @@ def _state(output: Path) -> list[int] | None:
         return None
     stat = output.stat()
     return [stat.st_size, stat.st_mtime_ns]
-
-
-def _remove_leftovers(output: Path) -> None:
-    """Remove half-written layers of killed runs; a live one would hold the lock."""
-    for path in output.parent.iterdir():
-        if path.name.startswith(f".{output.name}.partial-"):
-            shutil.rmtree(path, ignore_errors=True)

@@ -91,7 +91,7 @@ def draw_preview(
     scene_path : path
         The image; read at the size it is drawn in.
     layer_path : path
-        A layer that `nssa_gis.vector.writers` wrote, of any format. Rows of other scenes are left out.
+        A layer that `nssa_gis.vector.writer` wrote, of any format. Rows of other scenes are left out.
     png_path : path
         Picture to write, ending in ``.png``; an existing one is replaced when the new one is complete.
     max_side : int
@@ -246,9 +246,6 @@ def _read_boxes(path: Path, scene: str) -> _Boxes:
 
 
 def _parquet_columns(path: Path) -> dict[str, NDArray[Any]]:
-    from nssa_gis.vector.sinks import require_pyarrow
-
-    require_pyarrow()
     import pyarrow.parquet as pq
 
     table = pq.read_table(path, columns=_COLUMNS)

@@ -19,7 +19,7 @@ from nssa_gis.errors import NssaError
 from nssa_gis.events import Event, Progress, silent
 from nssa_gis.files import check_name, masked
 from nssa_gis.raster.scene import open_scene
-from nssa_gis.vector.writers import DRIVERS, driver_of
+from nssa_gis.vector.target import DRIVERS, driver_of
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

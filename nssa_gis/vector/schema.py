@@ -1,4 +1,4 @@
-"""The output layer: its fields, and detections turned into its rows."""
+"""The output layer: its fields, and detections turned into its records."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from nssa_gis.boxes.columns import SceneDetections
 from nssa_gis.errors import NssaError
+from nssa_gis.vector.wkb import to_wkb
 
 if TYPE_CHECKING:
-    from pyproj import CRS
-
     from nssa_gis.geo.frame import Frame
 
 GeometryKind = Literal["polygon", "point"]
@@ -29,7 +29,7 @@ class Field:
     name : str
         Field name in every format; a Shapefile cuts it to 10 characters (``short``).
     dtype : str
-        numpy type of the column; ``"object"`` for text.
+        Arrow type of the column.
     alias : str
         Label in the QGIS attribute table.
     help : str
@@ -53,7 +53,7 @@ class Field:
 #: The attributes of every output layer, in this order.
 FIELDS: tuple[Field, ...] = (
     Field("id", "int64", "ID", "Number of the object in the layer, from 1."),
-    Field("class", "object", "Class", "Name of the class."),
+    Field("class", "string", "Class", "Name of the class."),
     Field("class_id", "int32", "Class number", "Place of the class in the model's class list, from 0."),
     Field("score", "float64", "Confidence", "Confidence of the model, 0 to 1.", 4),
     Field("width_m", "float64", "Width (m)", "Ground size of the box along image x, metres.", 3),
@@ -64,10 +64,17 @@ FIELDS: tuple[Field, ...] = (
     Field("y_px", "float64", "Image y (px)", "Top edge of the box, pixels from the scene's top edge.", 3),
     Field("w_px", "float64", "Image width (px)", "Width of the box, pixels.", 3),
     Field("h_px", "float64", "Image height (px)", "Height of the box, pixels.", 3),
-    Field("scene", "object", "Scene", "Name of the image file without its extension."),
-    Field("model", "object", "Model", "Name of the model package."),
-    Field("model_version", "object", "Model version", "Version of the model package."),
+    Field("scene", "string", "Scene", "Name of the image file without its extension."),
+    Field("model", "string", "Model", "Name of the model package."),
+    Field("model_version", "string", "Model version", "Version of the model package."),
 )
+
+
+#: Name of the geometry column of the records; GDAL's drivers give it their own name.
+GEOMETRY = "geometry"
+
+#: The columns of :func:`records`: all fields but ``id``, which the writer fills in, and the geometry as WKB.
+RECORDS = pa.schema([*((f.name, f.dtype) for f in FIELDS if f.name != "id"), (GEOMETRY, pa.binary())])
 
 
 @dataclass(frozen=True)
@@ -79,9 +86,7 @@ class LayerInfo:
     scene, model, model_version : str
         Values of the fields of these names.
     classes : tuple of str
-        The model's class list; ``Detections.labels`` index it.
-    crs : pyproj.CRS or None
-        The system of the coordinates that `records` gives: the scene's. None: image pixels.
+        The model's class list; ``SceneDetections.labels`` index it.
     geometry : {"polygon", "point"}
         The box as a polygon, or its centre.
     metadata : mapping of str to str
@@ -92,7 +97,6 @@ class LayerInfo:
     model: str
     model_version: str
     classes: tuple[str, ...]
-    crs: CRS | None = None
     geometry: GeometryKind = "polygon"
     metadata: Mapping[str, str] = field(default_factory=dict)
 
@@ -107,69 +111,8 @@ class LayerInfo:
         return {**own, **{str(k): str(v) for k, v in self.metadata.items()}}
 
 
-@dataclass(frozen=True)
-class Chunk:
-    """N rows of the output layer as columns.
-
-    Attributes
-    ----------
-    coords : ndarray of float64, shape (N, 4, 2) or (N, 1, 2)
-        Map coordinates x, y: the four corners of a polygon, counterclockwise and not closed, starting at the
-        corner that is top left in the image; or one point.
-    columns : dict of str to ndarray, each of shape (N,)
-        One column per entry of `FIELDS`; unknown numbers are NaN.
-    """
-
-    coords: NDArray[np.float64]
-    columns: dict[str, NDArray[Any]]
-
-    def __len__(self) -> int:
-        return len(self.coords)
-
-    @classmethod
-    def concat(cls, parts: list[Chunk]) -> Chunk:
-        """All parts one after another; at least one, all of the same geometry."""
-        if len(parts) == 1:
-            return parts[0]
-        return cls(
-            np.concatenate([p.coords for p in parts]),
-            {f.name: np.concatenate([p.columns[f.name] for p in parts]) for f in FIELDS},
-        )
-
-    def take(self, index: NDArray[np.bool_] | NDArray[np.intp] | slice) -> Chunk:
-        """Select rows by a mask, an index array or a slice."""
-        return Chunk(self.coords[index], {name: column[index] for name, column in self.columns.items()})
-
-    def wkb(self) -> NDArray[np.object_]:
-        """Geometries as little-endian WKB, shape (N,), each a ``bytes``."""
-        n, corners = self.coords.shape[:2]
-        if corners == 1:
-            layout = np.dtype([("order", "u1"), ("type", "<u4"), ("xy", "<f8", (1, 2))])
-            rows = np.empty(n, layout)
-            rows["type"] = 1
-            rows["xy"] = self.coords
-        else:
-            layout = np.dtype([("order", "u1"), ("type", "<u4"), ("rings", "<u4"), ("n", "<u4"), ("xy", "<f8", (5, 2))])
-            rows = np.empty(n, layout)
-            rows["type"], rows["rings"], rows["n"] = 3, 1, 5
-            rows["xy"][:, :4] = self.coords
-            rows["xy"][:, 4] = self.coords[:, 0]
-        rows["order"] = 1
-        data, size = rows.tobytes(), layout.itemsize
-        out = np.empty(n, object)
-        # A loop of slices, 0.1 s per million: numpy's own bytes type would drop trailing zeros.
-        out[:] = [data[i : i + size] for i in range(0, n * size, size)]
-        return out
-
-
-def empty_chunk(info: LayerInfo) -> Chunk:
-    """No rows, all columns: gives an empty layer its fields."""
-    corners = 1 if info.geometry == "point" else 4
-    return Chunk(np.empty((0, corners, 2)), {f.name: np.empty(0, f.dtype) for f in FIELDS})
-
-
-def records(detections: SceneDetections, frame: Frame, info: LayerInfo, first_id: int = 1) -> Chunk:
-    """Turn detections into rows of the output layer.
+def records(detections: SceneDetections, frame: Frame, info: LayerInfo) -> pa.RecordBatch:
+    """Turn detections into records of the output layer.
 
     A scene without georeference has no map, so its layer is in image pixels with y turned upwards (row 10 is
     y = -10): this is where QGIS and GDAL-based programs draw such an image, and the boxes lie on it.
@@ -177,18 +120,18 @@ def records(detections: SceneDetections, frame: Frame, info: LayerInfo, first_id
     Parameters
     ----------
     detections : SceneDetections
-        Boxes in pixels of the scene (pixel edges).
+        N boxes in pixels of the scene (pixel edges).
     frame : Frame
         Pixel-to-map conversion of the scene.
     info : LayerInfo
-        What all rows share; ``info.crs`` is the CRS of `frame`.
-    first_id : int
-        ``id`` of the first row; the others follow.
+        What all records share.
 
     Returns
     -------
-    Chunk
-        Rows in the order of `detections`, coordinates in the CRS of `frame`.
+    pyarrow.RecordBatch
+        N rows in the order of `detections` with the columns of `RECORDS`. Geometries are WKB in the CRS of `frame`:
+        counterclockwise polygons that begin at the corner that is top left in the image, or points. Unknown numbers
+        are null.
 
     Raises
     ------
@@ -210,9 +153,8 @@ def records(detections: SceneDetections, frame: Frame, info: LayerInfo, first_id
             "check the image's transform with gdalinfo"
         )
     width, height, area = frame.box_sizes_m(boxes)
-    values: dict[str, NDArray[Any]] = {
-        "id": np.arange(first_id, first_id + n, dtype=np.int64),
-        "class": np.array(info.classes, object)[labels] if n else np.empty(0, object),
+    values: dict[str, Any] = {
+        "class": pa.DictionaryArray.from_arrays(labels, pa.array(info.classes, pa.string())).dictionary_decode(),
         "class_id": labels,
         "score": detections.scores,
         "width_m": width,
@@ -223,16 +165,18 @@ def records(detections: SceneDetections, frame: Frame, info: LayerInfo, first_id
         "y_px": boxes[:, 1],
         "w_px": boxes[:, 2] - boxes[:, 0],
         "h_px": boxes[:, 3] - boxes[:, 1],
-        "scene": np.full(n, info.scene, object),
-        "model": np.full(n, info.model, object),
-        "model_version": np.full(n, info.model_version, object),
+        "scene": pa.repeat(info.scene, n),
+        "model": pa.repeat(info.model, n),
+        "model_version": pa.repeat(info.model_version, n),
     }
-    return Chunk(coords, {f.name: _column(values[f.name], f) for f in FIELDS})
+    columns = [_column(values[f.name], f) for f in FIELDS if f.name != "id"]
+    return pa.record_batch([*columns, to_wkb(coords)], schema=RECORDS)
 
 
-def _column(values: NDArray[Any], spec: Field) -> NDArray[Any]:
-    typed = np.asarray(values, spec.dtype)
-    return typed if spec.decimals is None else np.round(typed, spec.decimals)
+def _column(values: Any, spec: Field) -> pa.Array:
+    if spec.decimals is not None:
+        values = np.round(np.asarray(values, np.float64), spec.decimals)
+    return values if isinstance(values, pa.Array) else pa.array(values, spec.dtype, from_pandas=True)  # NaN to null
 
 
 def _coords(boxes: NDArray[np.float64], frame: Frame, geometry: GeometryKind) -> NDArray[np.float64]:

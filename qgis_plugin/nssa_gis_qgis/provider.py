@@ -8,7 +8,7 @@ from qgis.PyQt.QtGui import QIcon
 from . import language
 from .algorithms import ALGORITHMS
 
-#: Formats that the engine writes, the usual one first (nssa_gis/vector/writers.py).
+#: Formats that the engine writes, the usual one first (nssa_gis/vector/target.py).
 _FORMATS = ("gpkg", "geojson", "fgb", "parquet", "shp", "csv", "json", "geoparquet")
 
 

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from nssa_gis.boxes.columns import GridDetections
 from nssa_gis.detect.journal import Journal
-from nssa_gis.detect.lock import OutputLock
 from nssa_gis.errors import NssaError
+from nssa_gis.files import OutputLock
 
 try:
     import resource

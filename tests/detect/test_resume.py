@@ -103,10 +103,10 @@ def test_resumed_layer_is_the_same(folder, reference, after, error):
 
 
 def test_error_while_writing_keeps_the_journal(folder, reference, monkeypatch):
-    from nssa_gis.vector.writers import LayerWriter
+    from nssa_gis.vector import formats
 
     with monkeypatch.context() as patch:
-        patch.setattr(LayerWriter, "commit", lambda self: (_ for _ in ()).throw(NssaError("disk full")))
+        patch.setattr(formats, "check_rows", lambda *_: (_ for _ in ()).throw(NssaError("disk full")))
         with pytest.raises(NssaError, match="disk full"):
             here(folder, PlantedBackend())
     assert "out.gpkg.journal" in left(folder)

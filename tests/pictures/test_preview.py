@@ -10,7 +10,8 @@ from nssa_gis.geo.frame import Frame
 from nssa_gis.pictures.preview import draw_preview
 from nssa_gis.vector.schema import LayerInfo, records
 from nssa_gis.vector.style import class_colour
-from nssa_gis.vector.writers import open_writer
+from nssa_gis.vector.target import inspect_target
+from nssa_gis.vector.writer import write_layer
 
 
 def scene(path, count=3, dtype="uint8", side=1000, **options):
@@ -33,8 +34,7 @@ def scene(path, count=3, dtype="uint8", side=1000, **options):
 
 
 def layer(path, info, frame, found):
-    with open_writer(path, info) as writer:
-        writer.write(records(found, frame, info))
+    write_layer([records(found, frame, info)], inspect_target(path, crs=frame.crs), info)
     return path
 
 

@@ -1,4 +1,5 @@
 import numpy as np
+import pyarrow as pa
 import pytest
 import shapely
 from affine import Affine
@@ -7,11 +8,17 @@ from pyproj import CRS
 from nssa_gis.boxes.columns import SceneDetections
 from nssa_gis.errors import NssaError
 from nssa_gis.geo.frame import Frame
-from nssa_gis.vector.schema import FIELDS, Chunk, counterclockwise, empty_chunk, records
+from nssa_gis.vector.schema import FIELDS, RECORDS, counterclockwise, records
+from nssa_gis.vector.wkb import from_wkb
 
+UTM = CRS.from_epsg(32632)
 NAMES = (
     "id class class_id score width_m height_m length_m area_m2 x_px y_px w_px h_px scene model model_version"
 ).split()
+
+
+def shapes_of(batch):
+    return shapely.from_wkb(batch["geometry"].to_pylist())
 
 
 def one(box, label=0, score=0.87654):
@@ -29,10 +36,10 @@ def test_shapefile_names_are_unique_and_short():
 
 
 def test_values_of_a_row(frame, info):
-    chunk = records(one([100.5, 200, 120.5, 208], label=1), frame, info, first_id=7)
-    row = {name: column[0] for name, column in chunk.columns.items()}
-    assert list(row) == NAMES
-    assert (row["id"], row["class"], row["class_id"], row["score"]) == (7, "truck", 1, 0.8765)
+    batch = records(one([100.5, 200, 120.5, 208], label=1), frame, info)
+    row = batch.to_pylist()[0]
+    assert list(row) == [*NAMES[1:], "geometry"]
+    assert (row["class"], row["class_id"], row["score"]) == ("truck", 1, 0.8765)
     # UTM ground metres differ from grid metres by the scale factor of 0.9996 at most.
     assert row["width_m"] == pytest.approx(5, rel=5e-4)
     assert row["height_m"] == pytest.approx(2, rel=5e-4)
@@ -40,14 +47,14 @@ def test_values_of_a_row(frame, info):
     assert row["area_m2"] == pytest.approx(10, rel=1e-3)
     assert [row[k] for k in ("x_px", "y_px", "w_px", "h_px")] == [100.5, 200, 20, 8]
     assert (row["scene"], row["model"], row["model_version"]) == ("town", "vehicles-s", "1.2")
-    assert chunk.coords[0, 0].tolist() == [500025.125, 4999950]
+    assert from_wkb(batch["geometry"])[0, 0].tolist() == [500025.125, 4999950]
 
 
-def test_types_of_columns_also_without_rows(frame, info):
-    for chunk in (records(SceneDetections.empty(), frame, info), empty_chunk(info)):
-        assert len(chunk) == 0
-        assert {f.name: chunk.columns[f.name].dtype for f in FIELDS} == {f.name: np.dtype(f.dtype) for f in FIELDS}
-        assert chunk.wkb().shape == (0,)
+def test_types_of_columns_also_without_rows(frame, info, detections):
+    for n in (0, 3):
+        batch = records(detections(n), frame, info)
+        assert batch.num_rows == n and batch.schema == RECORDS
+    assert RECORDS.field("class_id").type == pa.int32() and RECORDS.field("score").type == pa.float64()
 
 
 @pytest.mark.parametrize(
@@ -60,14 +67,14 @@ def test_types_of_columns_also_without_rows(frame, info):
     ],
 )
 def test_polygons_are_valid_counterclockwise_and_start_top_left(transform, info, detections):
-    frame = Frame(4000, 4000, info.crs, transform)
+    frame = Frame(4000, 4000, UTM, transform)
     found = detections(50)
-    chunk = records(found, frame, info)
-    polygons = shapely.from_wkb(chunk.wkb())
+    batch = records(found, frame, info)
+    polygons = shapes_of(batch)
     assert shapely.is_valid(polygons).all()
     assert shapely.is_ccw(shapely.get_exterior_ring(polygons)).all()
     assert np.allclose(shapely.area(polygons), area(found, transform))
-    assert np.array_equal(chunk.coords[:, 0], np.stack(frame.to_map(*found.boxes[:, :2].T), -1))
+    assert np.array_equal(from_wkb(batch["geometry"])[:, 0], np.stack(frame.to_map(*found.boxes[:, :2].T), -1))
 
 
 def area(found, transform):
@@ -79,32 +86,30 @@ def test_points_are_the_centres(frame, info, detections):
     from dataclasses import replace
 
     found = detections(20)
-    chunk = records(found, frame, replace(info, geometry="point"))
-    points = shapely.get_coordinates(shapely.from_wkb(chunk.wkb()))
+    batch = records(found, frame, replace(info, geometry="point"))
+    points = shapely.get_coordinates(shapes_of(batch))
     centre = (found.boxes[:, :2] + found.boxes[:, 2:]) / 2
     assert np.allclose(points, [500000, 5000000] + centre * [0.25, -0.25])
 
 
 def test_bare_pixels_are_turned_up_and_have_no_metres(bare_info):
-    chunk = records(one([10, 20, 14, 22]), Frame(100, 100), bare_info)
-    assert shapely.from_wkb(chunk.wkb())[0].bounds == (10, -22, 14, -20)
-    assert np.isnan([chunk.columns[k][0] for k in ("width_m", "height_m", "length_m", "area_m2")]).all()
+    batch = records(one([10, 20, 14, 22]), Frame(100, 100), bare_info)
+    assert shapes_of(batch)[0].bounds == (10, -22, 14, -20)
+    assert [batch[k][0].as_py() for k in ("width_m", "height_m", "length_m", "area_m2")] == [None] * 4
 
 
 def test_world_file_without_crs_is_not_turned(bare_info):
     frame = Frame(100, 100, None, Affine(2, 0, 1000, 0, -2, 3000))
-    chunk = records(one([10, 20, 14, 22]), frame, bare_info)
-    assert shapely.from_wkb(chunk.wkb())[0].bounds == (1020, 2956, 1028, 2960)
+    batch = records(one([10, 20, 14, 22]), frame, bare_info)
+    assert shapes_of(batch)[0].bounds == (1020, 2956, 1028, 2960)
 
 
 def test_web_mercator_gives_ground_metres(info):
-    from dataclasses import replace
-
     crs = CRS.from_epsg(3857)
     y = 8399737.9  # 60 degrees north, where web mercator is stretched by two
     frame = Frame(1000, 1000, crs, Affine(0.5, 0, 1000000, 0, -0.5, y + 250))
-    chunk = records(one([490, 490, 510, 500]), frame, replace(info, crs=crs))
-    assert chunk.columns["width_m"][0] == pytest.approx(5, rel=0.01)
+    batch = records(one([490, 490, 510, 500]), frame, info)
+    assert batch["width_m"][0].as_py() == pytest.approx(5, rel=0.01)
 
 
 def test_unknown_class_is_an_error(frame, info):
@@ -113,23 +118,9 @@ def test_unknown_class_is_an_error(frame, info):
 
 
 def test_coordinates_that_are_not_finite_are_an_error(info):
-    frame = Frame(10, 10, info.crs, Affine(1e308, 0, 1e308, 0, -1, 0))
+    frame = Frame(10, 10, UTM, Affine(1e308, 0, 1e308, 0, -1, 0))
     with pytest.raises(NssaError, match="finite"), np.errstate(all="ignore"):
         records(one([5, 5, 9, 9]), frame, info)
-
-
-def test_chunks_concat_and_take(frame, info, detections):
-    found = detections(30)
-    whole = records(found, frame, info)
-    parts = [whole.take(slice(0, 10)), whole.take(slice(10, 30))]
-    again = Chunk.concat(parts)
-    assert np.array_equal(again.wkb(), whole.wkb())
-    assert all(np.array_equal(again.columns[k], whole.columns[k]) for k in whole.columns)
-
-
-def test_wkb_is_what_shapely_writes(frame, info, detections):
-    chunk = records(detections(5), frame, info)
-    assert chunk.wkb().tolist() == shapely.to_wkb(shapely.polygons(chunk.coords), byte_order=1).tolist()
 
 
 def test_counterclockwise_leaves_the_rest():

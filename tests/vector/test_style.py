@@ -5,7 +5,8 @@ import pytest
 
 from nssa_gis.vector.schema import FIELDS, records
 from nssa_gis.vector.style import PALETTE, class_colour, qml, sld
-from nssa_gis.vector.writers import open_writer
+from nssa_gis.vector.target import inspect_target
+from nssa_gis.vector.writer import write_layer
 
 CLASSES = [(0, "car"), (2, 'boat & <"raft">')]
 
@@ -51,8 +52,8 @@ def test_colours_of_21_classes_differ_with_their_pens():
 def test_stored_style_lists_the_classes_found(tmp_path, frame, info, detections):
     found = detections(30)
     found = found.take(found.labels == 2)
-    with open_writer(tmp_path / "a.gpkg", info) as writer:
-        writer.write(records(found, frame, info))
+    target = inspect_target(tmp_path / "a.gpkg", crs=frame.crs)
+    write_layer([records(found, frame, info)], target, info)
     with sqlite3.connect(tmp_path / "a.gpkg") as db:
         rows = db.execute(
             "SELECT f_table_catalog, f_table_schema, f_table_name, f_geometry_column, useAsDefault, styleQML "

@@ -5,11 +5,11 @@ import sys
 
 import pytest
 
-from nssa_gis.detect.lock import OutputLock
 from nssa_gis.errors import NssaError
+from nssa_gis.files import OutputLock
 
 HOLD = (
-    "import sys, time; from pathlib import Path; from nssa_gis.detect.lock import OutputLock\n"
+    "import sys, time; from pathlib import Path; from nssa_gis.files import OutputLock\n"
     "lock = OutputLock(Path(sys.argv[1])); print('held', flush=True); time.sleep(60)"
 )
 

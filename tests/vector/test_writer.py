@@ -14,19 +14,28 @@ from pyproj import CRS
 
 from nssa_gis.errors import NssaError, UsageError
 from nssa_gis.geo.frame import Frame
-from nssa_gis.vector import sinks, writers
+from nssa_gis.vector import formats, writer
 from nssa_gis.vector.schema import FIELDS, records
-from nssa_gis.vector.writers import check_output, driver_of, layer_name, open_writer
+from nssa_gis.vector.target import driver_of, inspect_target, layer_name
+from nssa_gis.vector.writer import write_layer
 
 NAMES = [f.name for f in FIELDS]
+UTM = CRS.from_epsg(32632)
 ALL = ["gpkg", "geojson", "fgb", "parquet", "shp", "csv"]
 
 
 def write(path, info, frame, found, step=7, **options):
-    with open_writer(path, info, **options) as writer:
-        for start in range(0, len(found), step):
-            writer.write(records(found.take(slice(start, start + step)), frame, info, writer.next_id))
-    return writer
+    target = inspect_target(path, crs=frame.crs, geometry=info.geometry, **options)
+    return write_layer(batches(info, frame, found, step), target, info)
+
+
+def batches(info, frame, found, step=7):
+    for start in range(0, len(found), step):
+        yield records(found.take(slice(start, start + step)), frame, info)
+
+
+def inspect(path, crs=UTM, **options):
+    return inspect_target(path, crs=crs, **options)
 
 
 def read(path, layer=None):
@@ -48,7 +57,7 @@ def read(path, layer=None):
 
 
 def typed(texts, dtype):
-    return np.where(texts == "", "nan", texts).astype(dtype) if dtype != "object" else texts
+    return np.where(texts == "", "nan", texts).astype(dtype) if dtype != "string" else texts
 
 
 def left_over(folder):
@@ -61,38 +70,37 @@ def test_round_trip(ext, geometry, tmp_path, frame, info, detections):
     info = replace(info, geometry=geometry)
     found, path = detections(60), tmp_path / f"cars.{ext}"
     write(path, info, frame, found)
-    chunk = records(found, frame, info)
+    batch = records(found, frame, info)
     shapes, columns = read(path)
-    expected = shapely.from_wkb(chunk.wkb())
+    expected = shapely.from_wkb(batch["geometry"].to_pylist())
     if ext == "geojson":
         to = CRS.from_epsg(4326)
         from pyproj import Transformer
 
-        change = Transformer.from_crs(info.crs, to, always_xy=True).transform
+        change = Transformer.from_crs(frame.crs, to, always_xy=True).transform
         expected = shapely.transform(expected, lambda xy: np.stack(change(*xy.T), -1))
     tolerance = 1e-8 if ext == "geojson" else 1e-4
     assert shapely.equals_exact(shapely.normalize(shapes), shapely.normalize(expected), tolerance).all()
-    for field in FIELDS:
+    assert columns["id"].tolist() == list(range(1, 61))
+    for field in FIELDS[1:]:
         if field.dtype == "float64":
-            assert np.allclose(columns[field.name].astype(float), chunk.columns[field.name], atol=1e-9)
+            assert np.allclose(columns[field.name].astype(float), batch[field.name].to_numpy(), atol=1e-9)
         else:
-            assert columns[field.name].tolist() == chunk.columns[field.name].tolist()
+            assert columns[field.name].tolist() == batch[field.name].to_pylist()
     assert left_over(tmp_path) == []
 
 
 @pytest.mark.parametrize("ext", [e for e in ALL if e != "geojson"])
 def test_empty_layer_has_its_fields(ext, tmp_path, info):
     path = tmp_path / f"none.{ext}"
-    with open_writer(path, info):
-        pass
+    assert write_layer([], inspect(path), info) == {}
     shapes, columns = read(path)
     assert len(shapes) == 0
     assert list(columns) == NAMES
 
 
 def test_empty_geojson_is_a_collection(tmp_path, info):
-    with open_writer(tmp_path / "none.geojson", info):
-        pass
+    write_layer([], inspect(tmp_path / "none.geojson"), info)
     assert json.loads((tmp_path / "none.geojson").read_text(encoding="utf-8"))["features"] == []
 
 
@@ -145,13 +153,12 @@ def test_metadata_of_other_formats(tmp_path, frame, info, detections):
 def test_many_chunks_give_the_same_as_one(tmp_path, frame, info, detections, monkeypatch):
     found = detections(500)
     write(tmp_path / "one.gpkg", info, frame, found, step=500)
-    monkeypatch.setattr(writers, "_FLUSH_ROWS", 64)
-    writer = write(tmp_path / "many.gpkg", info, frame, found, step=33)
+    monkeypatch.setattr(writer, "_BATCH_ROWS", 64)
+    counts = write(tmp_path / "many.gpkg", info, frame, found, step=33)
     a, b = read(tmp_path / "one.gpkg"), read(tmp_path / "many.gpkg")
     assert shapely.equals_exact(a[0], b[0], 0).all()
     assert all(np.array_equal(a[1][k], b[1][k]) for k in NAMES)
-    assert (writer.count, writer.next_id) == (500, 501)
-    assert sum(writer.counts.values()) == 500
+    assert counts == {k: int((found.labels == k).sum()) for k in range(3)}
 
 
 def test_t_crs(tmp_path, frame, info, detections):
@@ -176,7 +183,7 @@ def antimeridian(crs):
 @pytest.mark.parametrize("epsg", [4326, 32760, 32701, 3832])
 def test_antimeridian(epsg, tmp_path, info, detections):
     crs = CRS.from_epsg(epsg)
-    frame, info = antimeridian(crs), replace(info, crs=crs)
+    frame = antimeridian(crs)
     found = detections(300, span=980.0)
     write(tmp_path / "a.geojson", info, frame, found)
     shapes, columns = read(tmp_path / "a.geojson")
@@ -201,18 +208,18 @@ def test_reprojection_out_of_range_is_said(tmp_path, info, detections):
     crs = CRS.from_epsg(4326)
     frame = Frame(4000, 4000, crs, Affine(1e-6, 0, 10, 0, -1e-6, -90))
     with pytest.raises(NssaError, match="outside the area"):
-        write(tmp_path / "a.gpkg", replace(info, crs=crs), frame, detections(5, span=1), t_crs="EPSG:2154")
+        write(tmp_path / "a.gpkg", info, frame, detections(5, span=1), t_crs="EPSG:2154")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_shapefile_record_length_is_the_assumed_one(tmp_path, frame, info, detections):
     write(tmp_path / "a.shp", info, frame, detections(5))
     head = (tmp_path / "a.dbf").read_bytes()[:12]
-    assert int.from_bytes(head[10:12], "little") == sinks._DBF_RECORD
+    assert int.from_bytes(head[10:12], "little") == formats._DBF_RECORD
 
 
 def test_shapefile_over_2_gb_is_refused(tmp_path, frame, info, detections, monkeypatch):
-    monkeypatch.setattr(sinks, "_DBF_LIMIT", 5000)
+    monkeypatch.setattr(formats, "_DBF_LIMIT", 5000)
     with pytest.raises(NssaError, match="2 GB"):
         write(tmp_path / "a.shp", info, frame, detections(50))
     assert list(tmp_path.iterdir()) == []
@@ -222,17 +229,22 @@ def test_shapefile_replaces_all_its_parts(tmp_path, frame, info, detections):
     (tmp_path / "a.qix").write_text("stale")
     (tmp_path / "a.dbf").write_text("someone else's")
     with pytest.raises(NssaError, match=r"a\.dbf: exists already"):
-        open_writer(tmp_path / "a.shp", info)
-    write(tmp_path / "a.shp", info, frame, detections(5), overwrite=True)
+        inspect(tmp_path / "a.shp")
+    write(tmp_path / "a.shp", info, frame, detections(5), mode="overwrite")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.cpg", "a.dbf", "a.prj", "a.shp", "a.shx"]
 
 
 def test_exception_leaves_nothing(tmp_path, frame, info, detections):
-    for ext in ALL:
-        with pytest.raises(ZeroDivisionError), open_writer(tmp_path / f"a.{ext}", info) as writer:
-            writer.write(records(detections(5), frame, info))
-            assert len(left_over(tmp_path)) == 1
-            raise ZeroDivisionError
+    def stops(error):
+        yield records(detections(5), frame, info)
+        assert len(left_over(tmp_path)) == 1
+        raise error
+
+    for error in (ZeroDivisionError(), OSError("the journal cannot be read"), KeyboardInterrupt()):
+        for ext in ALL:
+            with pytest.raises(type(error)) as raised:
+                write_layer(stops(error), inspect(tmp_path / f"a.{ext}"), info)
+            assert raised.value is error
     assert list(tmp_path.iterdir()) == []
 
 
@@ -240,20 +252,20 @@ def test_existing_output(tmp_path, frame, info, detections):
     path = tmp_path / "a.gpkg"
     path.write_text("mine")
     with pytest.raises(NssaError, match="exists already"):
-        check_output(path)
-    with pytest.raises(ZeroDivisionError), open_writer(path, info, overwrite=True):
-        raise ZeroDivisionError
+        inspect(path)
+    with pytest.raises(ZeroDivisionError):
+        write_layer((1 / 0 for _ in range(3)), inspect(path, mode="overwrite"), info)
     assert path.read_text() == "mine"
-    write(path, info, frame, detections(5), overwrite=True)
+    write(path, info, frame, detections(5), mode="overwrite")
     assert len(read(path)[0]) == 5
 
 
 def test_output_that_appears_meanwhile_is_kept(tmp_path, info):
     path = tmp_path / "a.gpkg"
-    writer = open_writer(path, info)
+    target = inspect(path)
     path.write_text("mine")
     with pytest.raises(NssaError, match="appeared meanwhile"):
-        writer.commit()
+        write_layer([], target, info)
     assert path.read_text() == "mine" and left_over(tmp_path) == []
 
 
@@ -265,7 +277,7 @@ def test_stale_write_ahead_log_is_removed(tmp_path, frame, info, detections):
     other.execute("UPDATE gpkg_contents SET description = 'edited'")
     other.commit()
     assert (tmp_path / "a.gpkg-wal").exists()
-    write(path, info, frame, detections(8), overwrite=True)
+    write(path, info, frame, detections(8), mode="overwrite")
     assert not (tmp_path / "a.gpkg-wal").exists()
     other.close()
     assert len(read(path)[0]) == 8
@@ -277,7 +289,7 @@ def test_symbolic_link_stays(tmp_path, frame, info, detections):
     real, link = tmp_path / "real.gpkg", tmp_path / "link.gpkg"
     write(real, info, frame, detections(5))
     link.symlink_to(real)
-    write(link, info, frame, detections(6), overwrite=True)
+    write(link, info, frame, detections(6), mode="overwrite")
     assert link.is_symlink() and len(read(real)[0]) == 6
 
 
@@ -303,24 +315,20 @@ def test_driver_by_extension_and_by_force(tmp_path, frame, info, detections):
             driver_of(path, driver)
 
 
-def test_bad_outputs(tmp_path, info, monkeypatch):
+def test_bad_outputs(tmp_path):
     with pytest.raises(NssaError, match="does not exist"):
-        check_output(tmp_path / "no" / "a.gpkg")
+        inspect(tmp_path / "no" / "a.gpkg")
     (tmp_path / "dir.gpkg").mkdir()
     with pytest.raises(NssaError, match="is a folder"):
-        check_output(tmp_path / "dir.gpkg")
+        inspect(tmp_path / "dir.gpkg")
     with pytest.raises(UsageError, match="only a GeoPackage"):
-        check_output(tmp_path / "a.geojson", append=True)
+        inspect(tmp_path / "a.geojson", mode="append")
     with pytest.raises(UsageError, match="not a known coordinate system"):
-        open_writer(tmp_path / "a.gpkg", info, t_crs="EPSG:oops")
+        inspect(tmp_path / "a.gpkg", t_crs="EPSG:oops")
     with pytest.raises(UsageError, match="always longitude"):
-        open_writer(tmp_path / "a.geojson", info, t_crs="EPSG:3857")
+        inspect(tmp_path / "a.geojson", t_crs="EPSG:3857")
     with pytest.raises(UsageError, match="no coordinate system"):
-        open_writer(tmp_path / "a.gpkg", replace(info, crs=None), t_crs="EPSG:3857")
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
-    monkeypatch.delitem(sys.modules, "pyarrow.parquet", raising=False)
-    with pytest.raises(NssaError, match=r"nssa-gis\[parquet\]"):
-        check_output(tmp_path / "a.parquet")
+        inspect(tmp_path / "a.gpkg", crs=None, t_crs="EPSG:3857")
     assert [p.name for p in tmp_path.iterdir()] == ["dir.gpkg"]
 
 
@@ -328,7 +336,7 @@ def test_bad_outputs(tmp_path, info, monkeypatch):
 def test_folder_that_cannot_be_written(tmp_path):
     tmp_path.chmod(0o500)
     with pytest.raises(NssaError, match="cannot be written to"):
-        check_output(tmp_path / "a.gpkg")
+        inspect(tmp_path / "a.gpkg")
 
 
 _FULL = """
@@ -340,18 +348,18 @@ from nssa_gis.boxes.columns import SceneDetections
 from nssa_gis.errors import NssaError
 from nssa_gis.geo.frame import Frame
 from nssa_gis.vector.schema import LayerInfo, records
-from nssa_gis.vector.writers import open_writer
+from nssa_gis.vector.target import inspect_target
+from nssa_gis.vector.writer import write_layer
 crs = CRS.from_epsg(32632)
 frame = Frame(4000, 4000, crs, Affine(0.25, 0, 5e5, 0, -0.25, 5e6))
-info = LayerInfo("s", "m", "1", ("car",), crs)
+info = LayerInfo("s", "m", "1", ("car",))
 xy = np.random.default_rng(0).uniform(0, 3900, (20000, 2))
 found = SceneDetections.of(np.concatenate([xy, xy + 9], 1), 0.5, 0)
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-writer = open_writer(sys.argv[1], info)
+target = inspect_target(sys.argv[1], crs=crs)
 resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
 try:
-    with writer:
-        writer.write(records(found, frame, info))
+    write_layer([records(found, frame, info)], target, info)
 except NssaError as error:
     print(error)
 """
@@ -370,19 +378,19 @@ def test_full_disk(ext, tmp_path):
 
 def test_append(tmp_path, frame, info, detections):
     path = tmp_path / "a.gpkg"
-    write(path, info, frame, detections(10), append=True)
+    write(path, info, frame, detections(10), mode="append")
     before = read(path)
     zone33 = CRS.from_epsg(32633)
-    second = replace(info, scene="village", crs=zone33)
-    writer = write(
+    second = replace(info, scene="village")
+    counts = write(
         path,
         second,
         Frame(4000, 4000, zone33, Affine(0.25, 0, 5e5, 0, -0.25, 5e6)),
         detections(6, 1),
-        append=True,
+        mode="append",
     )
     shapes, columns = read(path)
-    assert columns["id"].tolist() == list(range(1, 17)) and writer.count == 6
+    assert columns["id"].tolist() == list(range(1, 17)) and sum(counts.values()) == 6
     assert columns["scene"].tolist() == ["town"] * 10 + ["village"] * 6
     assert shapely.equals_exact(shapes[:10], before[0], 0).all()
     assert (shapely.bounds(shapes[10:])[:, 0] > 900000).all()  # zone 33 in coordinates of zone 32
@@ -397,11 +405,11 @@ def test_append_refuses_what_does_not_fit(tmp_path, frame, info, detections):
     write(path, info, frame, detections(3))
     content = path.read_bytes()
     with pytest.raises(NssaError, match="holds polygons"):
-        open_writer(path, replace(info, geometry="point"), append=True)
+        inspect(path, geometry="point", mode="append")
     with pytest.raises(NssaError, match="the scene has none"):
-        open_writer(path, replace(info, crs=None), append=True)
+        inspect(path, crs=None, mode="append")
     with pytest.raises(UsageError, match="own CRS"):
-        open_writer(path, info, append=True, t_crs="EPSG:3857")
+        inspect(path, mode="append", t_crs="EPSG:3857")
     foreign = tmp_path / "foreign.gpkg"
     pyogrio.raw.write(
         foreign,
@@ -414,13 +422,13 @@ def test_append_refuses_what_does_not_fit(tmp_path, frame, info, detections):
         crs="EPSG:32632",
     )
     with pytest.raises(NssaError, match="lacks the field class"):
-        open_writer(foreign, info, append=True)
+        inspect(foreign, mode="append")
     (tmp_path / "text.gpkg").write_text("no database at all, but long enough to be looked at")
     with pytest.raises(NssaError, match="cannot be appended to"):
-        open_writer(tmp_path / "text.gpkg", info, append=True)
-    writer = open_writer(path, info, append=True)
+        inspect(tmp_path / "text.gpkg", mode="append")
+    target = inspect(path, mode="append")
     with sqlite3.connect(path) as db:
         db.execute("UPDATE gpkg_contents SET description = 'edited'")
     with pytest.raises(NssaError, match="changed by another program"):
-        writer.commit()
+        write_layer([], target, info)
     assert len(path.read_bytes()) == len(content) and left_over(tmp_path) == []
