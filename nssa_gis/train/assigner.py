@@ -1,4 +1,4 @@
-"""Which points learn which object, and how well they should score."""
+"""Which points learn which object, and their target score."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Assignment(NamedTuple):
 
 
 class Assigner(Protocol):
-    """The one interface of all assigners."""
+    """Interface of all assigners."""
 
     def __call__(
         self, points: Tensor, strides: Tensor, boxes: Tensor, scores: Tensor, truth: Tensor, labels: Tensor
@@ -65,7 +65,7 @@ def gaussian_similarity(points: Tensor, sides: Tensor, truth: Tensor) -> Tensor:
     points : Tensor, shape (P, 2)
         Centres in pixels.
     sides : Tensor, shape (P,)
-        Side of the box each point stands for, pixels.
+        Side of the box of each point, pixels.
     truth : Tensor, shape (G, 4)
         Boxes in pixels.
     """
@@ -77,11 +77,11 @@ def gaussian_similarity(points: Tensor, sides: Tensor, truth: Tensor) -> Tensor:
 
 
 class GaussianTopK:
-    """Top-k points by Gaussian similarity, target by the IoU of the present prediction.
+    """Top-k points by Gaussian similarity; the target is the IoU of the current prediction.
 
-    Every point stands for a box of ``field`` strides; each object takes its k most similar points over all levels
-    (they need not lie inside it); a point wanted twice goes to the larger similarity; an object left with none takes
-    its nearest free point of the finest level.
+    Every point has a box of ``field`` strides. Each object takes its k most similar points over all levels; they need
+    not lie inside it. A point that two objects want goes to the one with the larger similarity. An object without a
+    point takes the nearest free point of the finest level.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ class GaussianTopK:
     field : float
         Side of a point's box in strides (3: 12 px at stride 4, 24 px at stride 8).
     floor : float
-        Least target of a positive.
+        Minimum target of a positive.
     """
 
     def __init__(self, top: int = 3, field: float = 3.0, floor: float = 0.1) -> None:
@@ -126,9 +126,9 @@ class GaussianTopK:
 
 
 class TaskAligned:
-    """TAL (Feng et al., ICCV 2021) with a pixel floor for tiny objects and a mixed IoU / Wasserstein metric.
+    """TAL (Feng et al., ICCV 2021) with a minimum size in pixels for tiny objects and a mixed IoU / Wasserstein metric.
 
-    Candidates are points inside the object, its sides floored; alignment = p^alpha * u^beta with
+    Candidates are points inside the object (its sides at least ``floor``); alignment = p^alpha * u^beta with
     u = (IoU + NWD) / 2; the top k over all levels; conflicts go to the larger u; target = a / max(a) * max(u).
 
     Parameters
@@ -138,8 +138,8 @@ class TaskAligned:
     alpha, beta : float
         Exponents.
     floor : float
-        Least side of the candidate area, pixels of the network's input (not strides: with a stride-4 level the
-        usual rule does nothing for objects of 6 to 30 px).
+        Minimum side of the candidate area, pixels of the network's input. The usual rule, in strides, has no effect on
+        objects of 6 to 30 px with a level at stride 4.
     """
 
     def __init__(self, top: int = 10, alpha: float = 0.5, beta: float = 4.0, floor: float = 12.0) -> None:
@@ -175,7 +175,7 @@ ASSIGNERS: dict[str, type] = {"gaussian": GaussianTopK, "tal": TaskAligned}
 def _resolve(points: Tensor, value: Tensor, per_object: int, total: int) -> Tensor:
     """Owner per point ``(total,)``: the object that wants it with the largest positive value, else -1.
 
-    ``points`` and ``value`` list the wishes object by object, ``per_object`` each.
+    ``points`` and ``value`` list the candidates object by object, ``per_object`` for each.
     """
     objects = torch.arange(len(points), device=points.device) // per_object
     owner = torch.full((total,), -1, dtype=torch.int64, device=points.device)

@@ -25,7 +25,7 @@ def recolour(rng: Generator, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     Returns
     -------
     ndarray of uint8, shape (H, W, 3)
-        Per-channel curves run as a 256-entry table: the cost does not depend on how many of them apply.
+        The curves of a channel are combined in one table of 256 entries, so their number does not change the cost.
     """
     kind = rng.random()
     if kind < 0.05:
@@ -56,7 +56,7 @@ def recolour(rng: Generator, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def infrared(rng: Generator, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Imitate a colour-infrared composite: near infrared, red and green shown as red, green and blue.
 
-    Near infrared is guessed: green where it is no plant, and bright where green exceeds red and blue.
+    Near infrared is estimated: bright where green exceeds red and blue (plants), elsewhere equal to green.
     """
     values = pixels.astype(np.float32)
     red, green, blue = values[..., 0], values[..., 1], values[..., 2]
@@ -66,7 +66,7 @@ def infrared(rng: Generator, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def shade(rng: Generator, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Now and then lay the shadow of something tall over a part of the crop: darker, and a little blue.
+    """Sometimes darken a part of the crop like the shadow of a tall object, slightly blue.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def shade(rng: Generator, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     mask = Image.new("L", (width, height), 0)
     draw = ImageDraw.Draw(mask)
     for _ in range(int(rng.integers(1, 4))):
-        # a quadrangle round a random centre: a house, a wall, a crown
+        # a quadrilateral around a random centre: a house, a wall, a tree
         angles = np.sort(rng.uniform(0, 2 * np.pi, 4))
         reach = rng.uniform(0.1, 0.45, 4) * width
         x, y = rng.uniform(0, width), rng.uniform(0, height)

@@ -30,7 +30,7 @@ def save_checkpoint(path: Path, parts: dict[str, dict[str, Tensor]], progress: d
     """
     from safetensors.torch import save_file
 
-    # a clone each: parameters and their EMA may share no storage in the file
+    # clones, because parameters and their EMA may not share storage in the file
     tensors = {f"{part}/{k}": v.detach().clone().contiguous() for part, s in parts.items() for k, v in s.items()}
     partial = path.with_name(f".{path.name}.partial")
     save_file(tensors, partial, metadata={_KEY: json.dumps(progress)})
@@ -62,7 +62,7 @@ def load_checkpoint(path: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str,
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer, model: torch.nn.Module) -> dict[str, Tensor]:
-    """Flatten an AdamW state to ``<parameter's name>/<field>`` tensors: numbers may mean other parameters tomorrow."""
+    """Flatten an AdamW state to ``<parameter's name>/<field>`` tensors; parameter numbers may change some day."""
     names = {id(p): name for name, p in model.named_parameters()}
     return {
         f"{names[id(parameter)]}/{field}": torch.as_tensor(value)
@@ -72,12 +72,12 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer, model: torch.nn.Module) 
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, model: torch.nn.Module, tensors: dict[str, Tensor]) -> None:
-    """Put :func:`optimizer_tensors` back.
+    """Restore :func:`optimizer_tensors`.
 
     Raises
     ------
     NssaError
-        They are of other parameters: the checkpoint is of another version of the program.
+        The parameters differ: the checkpoint comes from another version of the program.
     """
     parameters = dict(model.named_parameters())
     order = [id(p) for group in optimizer.param_groups for p in group["params"]]

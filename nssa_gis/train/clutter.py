@@ -1,6 +1,6 @@
-"""Small things that are no objects, drawn: roof units, vents, skylights and panels, to be laid with a shadow.
+"""Synthetic clutter: drawings of roof units, vents, skylights and panels, to be pasted with a shadow.
 
-What detectors of vehicles mistake most often stands on roofs, and few labelled images show many roofs.
+Detectors of vehicles most often confuse them with vehicles, and few labelled images show many roofs.
 """
 
 from __future__ import annotations
@@ -11,25 +11,25 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from nssa_gis.train.paste import CutOut
 
-#: Metres per pixel of the drawings: finer than anything they are laid on.
+#: Metres per pixel of the drawings: finer than any image that they are pasted on.
 _GSD = 0.05
 #: Free border in pixels.
 _BORDER = 6
 #: Metres: shorter sides of roof units, diameters of vents, shorter sides of skylights and panels.
 _UNIT, _VENT, _PANE = (0.8, 1.6), (0.3, 0.9), (0.6, 1.4)
-#: A longer side is at most so many times the shorter one: 2.2 m, and the smallest cars have 2.7.
+#: Maximum of the longer side, in shorter sides. It gives at most 2.2 m; the smallest cars have 2.7 m.
 _LONGEST = 1.4
 
 
 def draw_clutter(number: int, seed: int = 0) -> list[CutOut]:
-    """Draw things that are no objects.
+    """Draw clutter.
 
     Parameters
     ----------
     number : int
-        How many.
+        Number of drawings.
     seed : int
-        Of their forms and tones.
+        Seed of their shapes and tones.
 
     Returns
     -------
@@ -43,7 +43,7 @@ def draw_clutter(number: int, seed: int = 0) -> list[CutOut]:
 
 
 def _tone(rng: Generator, low: float = 20, high: float = 250) -> tuple[int, int, int]:
-    """Give a grey with a slight cast."""
+    """Return a grey with a slight colour cast."""
     r, g, b = (rng.uniform(low, high) + rng.normal(0, 8, 3)).clip(0, 255).astype(int)
     return int(r), int(g), int(b)
 
@@ -52,9 +52,9 @@ _Box = tuple[float, float, float, float]
 
 
 def _sheet(width: float, height: float, tone: tuple[int, int, int]) -> tuple[Image.Image, _Box]:
-    """Give a transparent sheet round a body of so many metres and that tone, and the body's box on it."""
+    """Return a transparent sheet with room for a body of this size and tone, and the box of the body on it."""
     w, h = round(width / _GSD), round(height / _GSD)
-    # of the body's tone where it is transparent: softened, its edge would mix with black
+    # the transparent pixels have the tone of the body, so that its softened edge does not mix with black
     sheet = Image.new("RGBA", (w + 2 * _BORDER, h + 2 * _BORDER), (*tone, 0))
     return sheet, (_BORDER, _BORDER, _BORDER + w - 1, _BORDER + h - 1)
 
@@ -65,7 +65,7 @@ def _sides(rng: Generator, shorter: tuple[float, float]) -> tuple[float, float]:
 
 
 def _inner(box: _Box, inset: float) -> _Box:
-    """Give a box without a border as wide as a share of its height."""
+    """Return a box without a border; the border is a share of its height."""
     x0, y0, x1, y1 = box
     width = inset * (y1 - y0)
     return x0 + width, y0 + width, x1 - width, y1 - width
@@ -91,7 +91,7 @@ def _unit(rng: Generator) -> Image.Image:
 
 
 def _vent(rng: Generator) -> Image.Image:
-    """Draw a round cap, with a darker mouth now and then."""
+    """Draw a round vent cap, sometimes with a darker opening."""
     size, cap = rng.uniform(*_VENT), _tone(rng)
     sheet, box = _sheet(size, size, cap)
     draw = ImageDraw.Draw(sheet)
@@ -102,7 +102,7 @@ def _vent(rng: Generator) -> Image.Image:
 
 
 def _pane(rng: Generator) -> Image.Image:
-    """Draw a skylight or a panel: a framed pane, dark, blue or shining."""
+    """Draw a skylight or a panel: a framed pane that is dark, blue or bright."""
     frame = _tone(rng, 90)
     sheet, box = _sheet(*_sides(rng, _PANE), frame)
     draw = ImageDraw.Draw(sheet)

@@ -1,4 +1,4 @@
-"""Training crops: composites of pieces of several images, oriented, scaled and recoloured at random."""
+"""Training crops: composites of pieces of several images, rotated, scaled and recoloured at random."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from nssa_gis.train.augmentation import degrade, recolour, shade
 from nssa_gis.train.clutter import draw_clutter
 from nssa_gis.train.paste import Paster
 
-#: A piece narrower than this is filled from a source with large images, or left black (as nodata is).
+#: A piece narrower than this is filled from a source with large images, or left black (like nodata).
 _MIN_PIECE = 40
-#: Share of a box that must be visible for it to count; less makes an ignore area.
+#: Share of a box that must be visible; with less it becomes an ignore region.
 _VISIBLE = 0.5
-#: Shorter sides than this (pixels) teach nothing.
+#: Boxes with a shorter side below this (pixels) are dropped.
 _MIN_SIDE = 3.0
 #: Share of the pieces of empty images that get pasted objects; the others stay empty.
 _PASTED = 0.5
 #: Share of the pieces that get drawn clutter.
 _CLUTTERED = 0.25
-#: So many drawings of clutter to choose from.
+#: Number of clutter drawings to choose from.
 _CLUTTER = 200
-#: Pieces of pieces are not divided any further.
+#: How often a piece is divided at most.
 _UNDIVIDED = 2
 
 
 @dataclass
 class Labels:
-    """Labels of a crop, growing as pieces are laid.
+    """Labels of a crop; they grow with each piece that is added.
 
     Attributes
     ----------
@@ -42,9 +42,9 @@ class Labels:
     labels : ndarray of int64, shape (N,)
         Class index.
     ignore : ndarray of float32, shape (M, 4)
-        Areas without classification loss.
+        Ignore regions: no classification loss there.
     ignore_class : ndarray of int64, shape (M,)
-        The class that an area is blind for; -1 for all.
+        The class that an ignore region is for; -1 for all.
     """
 
     boxes: NDArray[np.float32]
@@ -63,7 +63,7 @@ class Labels:
         )
 
     def extend(self, other: Labels, dx: float, dy: float) -> None:
-        """Add the labels of a piece whose corner lies at (dx, dy)."""
+        """Add the labels of a piece whose upper left corner is at (dx, dy)."""
         shift = np.array([dx, dy, dx, dy], np.float32)
         self.boxes = np.concatenate((self.boxes, other.boxes + shift))
         self.labels = np.concatenate((self.labels, other.labels))
@@ -72,10 +72,10 @@ class Labels:
 
 
 class CompositeCrops:
-    """Crop number i, the same whenever it is asked for (map-style dataset).
+    """Map-style dataset of crops; crop number i is always the same.
 
-    A crop is filled by pieces: the first image drawn fills it if it is large enough, otherwise the rest is split and
-    filled from other images. Each piece has its own scale, quarter turn, mirror image and colours.
+    A crop is filled by pieces. The first image fills it if it is large enough; otherwise the rest is divided and filled
+    from other images. Each piece has its own random scale, rotation by quarter turns, mirroring and colours.
 
     Parameters
     ----------
@@ -88,18 +88,18 @@ class CompositeCrops:
     gsd : float
         Metres per pixel at scale 1.
     seed : int
-        Everything random follows from (seed, i).
+        Everything random depends on (seed, i) only.
     scale : tuple of float
         Range of the random enlargement, log-uniform.
     split : float
         Probability that a piece is divided although its image would fill it.
     paster : Paster, optional
-        Lays objects on half of the pieces of images that have none.
+        Pastes objects on half of the pieces of images without objects.
     clutter : bool
         A quarter of the pieces seen from above, in which every class is labelled exhaustively, get drawn roof units,
         vents and skylights that are no objects.
     whole_from : int, optional
-        From this crop number on no piece is divided that its image would fill.
+        From this crop number on a piece is never divided if its image fills it.
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class CompositeCrops:
         if share.sum() == 0:
             raise ValueError("no training images")
         self.sources, self.share = list(sources), share / share.sum()
-        # images with many boxes are drawn more often, but the empty ones keep a say
+        # images with many boxes are used more often, but empty ones are used too
         self.chance = [_normalised([_interest(i) * max(1.0, i.width * i.height / 1e6) for i in s]) for s in sources]
         self.size, self.gsd, self.seed, self.scale, self.split = size, gsd, seed, scale, split
         self.paster, self.whole_from = paster, whole_from
@@ -146,7 +146,7 @@ class CompositeCrops:
         h: int,
         depth: int,
     ) -> None:
-        """Lay pieces on the rectangle ``x, y, w, h`` of the canvas."""
+        """Fill the rectangle ``x, y, w, h`` of the canvas with pieces."""
         if min(w, h) < _MIN_PIECE or depth > 8:
             return
         if depth < _UNDIVIDED and rng.random() < self.split:
@@ -154,7 +154,7 @@ class CompositeCrops:
             self._divide(rng, canvas, labels, (x, y, w, h), part, w >= h, depth)
             return
         image, zoom = self._draw(rng)
-        turn = 0 if image.upright else int(rng.integers(4))  # with the mirroring from left to right: all eight poses
+        turn = 0 if image.upright else int(rng.integers(4))  # with mirroring from left to right: all eight orientations
         height, width = image.height, image.width
         have_w, have_h = (int(side * zoom) for side in ((height, width) if turn % 2 else (width, height)))
         take_w, take_h = min(w, have_w), min(h, have_h)
@@ -193,7 +193,7 @@ class CompositeCrops:
             self._fill(rng, canvas, labels, x, y + part, w, h - part, depth + 1)
 
     def _draw(self, rng: Generator) -> tuple[LabelledImage, float]:
-        """Draw an image and its enlargement, from its pixels to the crop's."""
+        """Choose an image and its scale, from its pixels to those of the crop."""
         source = int(rng.choice(len(self.share), p=self.share))
         image = self.sources[source][int(rng.choice(len(self.chance[source]), p=self.chance[source]))]
         low, high = self.scale
@@ -203,18 +203,18 @@ class CompositeCrops:
 def cut_piece(
     rng: Generator, image: LabelledImage, zoom: float, width: int, height: int, turn: int
 ) -> tuple[NDArray[np.uint8], Labels]:
-    """Cut a piece near a random object or mistake (4 of 5 times) or anywhere, resample it, turn and mirror it.
+    """Cut a piece near a random object or hard negative (4 of 5 times) or anywhere; resample, rotate, mirror it.
 
     Parameters
     ----------
     rng : Generator
         Randomness.
     image : LabelledImage
-        Where from.
+        The image.
     zoom : float
         Pixels of the piece per pixel of the image.
     width, height : int
-        Size of the piece after turning.
+        Size of the piece after the rotation.
     turn : int
         Quarter turns.
 
@@ -248,7 +248,7 @@ def cut_piece(
 def _turn_boxes(
     boxes: NDArray[np.float32], width: int, height: int, turn: int, mirror: bool, turned_width: int
 ) -> NDArray[np.float32]:
-    """Turn boxes of a ``width`` x ``height`` image as ``np.rot90(image, turn)`` turns its pixels, then mirror."""
+    """Rotate boxes of a ``width`` x ``height`` image as ``np.rot90(image, turn)`` rotates its pixels, then mirror."""
     x0, y0, x1, y1 = boxes.T
     for _ in range(turn):
         x0, y0, x1, y1 = y0, width - x1, y1, width - x0
@@ -267,7 +267,7 @@ def _clip(
     width: int,
     height: int,
 ) -> Labels:
-    """Clip to the piece; boxes that are mostly cut away become ignore areas."""
+    """Clip to the piece; boxes that are mostly cut away become ignore regions."""
     limit = np.array([width, height, width, height], np.float32)
     inside = np.clip(boxes, 0, limit)
     size = inside[:, 2:] - inside[:, :2]
@@ -276,10 +276,10 @@ def _clip(
     good = touched & (size.prod(1) >= _VISIBLE * full) & (size.min(1, initial=np.inf) >= _MIN_SIDE)
     areas = np.clip(ignore, 0, limit)
     left = (areas[:, 2:] > areas[:, :2]).all(1)
-    blind = np.flatnonzero(unlabelled)
-    frame = np.broadcast_to(np.array([0, 0, width, height], np.float32), (len(blind), 4))
+    excluded = np.flatnonzero(unlabelled)
+    frame = np.broadcast_to(np.array([0, 0, width, height], np.float32), (len(excluded), 4))
     every = np.concatenate((areas[left], inside[touched & ~good]))
-    classes = np.concatenate((ignore_class[left], np.full(len(every) - left.sum(), -1), blind))
+    classes = np.concatenate((ignore_class[left], np.full(len(every) - left.sum(), -1), excluded))
     return Labels(
         inside[good],
         labels[good],
@@ -289,7 +289,7 @@ def _clip(
 
 
 def _interest(image: LabelledImage) -> float:
-    """How often an image is drawn: more with many boxes, more where the model was wrong before."""
+    """How often an image is used: more often with many boxes, and more often with hard negatives."""
     return float(np.sqrt(4 + len(image.boxes)) * (1 + np.sqrt(len(image.hard_negatives))))
 
 

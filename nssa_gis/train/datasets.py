@@ -20,14 +20,14 @@ from nssa_gis.train.recipe import Recipe, Source
 
 #: At most this many names are listed in a message.
 _LISTED = 20
-#: Decoded images kept from the start (bytes over all sources of a split); the others are decoded when they are drawn.
+#: Bytes of decoded images that are kept, over all sources of a split; the others are decoded when they are used.
 _IN_MEMORY = 4 << 30
 
 
 def load_split(recipe: Recipe, split: str) -> list[list[LabelledImage]]:
     """Load one split of every source.
 
-    Images stay in memory from the start as long as they fit; in larger sets each is decoded when it is drawn.
+    Images stay in memory as long as they fit; the others are decoded each time they are used.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def load_split(recipe: Recipe, split: str) -> list[list[LabelledImage]]:
 
 
 def _held_images(recipe: Recipe) -> set[str]:
-    """Files of the sources that are held out whole; scenes would not do, train and val may name images alike."""
+    """Files of the sources that are held out whole; scene names would not do, because train and val may share them."""
     whole = [source for source in recipe.sources if source.split == "val"]
     return {os.path.abspath(entry.path) for source in whole for entry in _table(source).entries}
 
@@ -70,7 +70,7 @@ def _held_images(recipe: Recipe) -> set[str]:
 def _select(source: Source, recipe: Recipe, split: str, held_out: set[str]) -> list[LabelledImage]:
     table = _table(source)
     index = np.array([class_of(recipe.classes, name) for name in table.categories], np.int64)
-    # a scene that one source of a folder holds out is in the training set of no other source of that folder
+    # a scene that one source of a folder holds out is not in the training set of another source of that folder
     all_held_out = {scene for s in recipe.sources if s.path == source.path for scene in s.val_scenes}
     images = []
     for entry in table.entries:
@@ -139,7 +139,7 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def _matches(entry: dict[str, Any], only: dict[str, Any]) -> bool:
-    """Whether the image's fields equal ``only``; null in a yes/no field is unknown, and unknown is not "no"."""
+    """Whether the fields of the image equal ``only``; null in a yes/no field is unknown, not "no"."""
     for key, wanted in only.items():
         value = entry.get(key, False)
         if value is None or (bool(value) if isinstance(wanted, bool) else value) != wanted:

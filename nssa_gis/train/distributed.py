@@ -15,22 +15,22 @@ from torch import Tensor
 from nssa_gis.errors import UsageError
 from nssa_gis.runtime.backends.torch import choose_device
 
-#: Processes wait this long for one another: the first validates alone now and then.
+#: How long processes wait for one another. The first one validates alone from time to time.
 _PATIENCE = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """The processes that train one model together, seen from one of them.
+    """The processes that train one model together, as one of them sees them.
 
     Attributes
     ----------
     number : int
-        Of this process; the first (0) alone validates and writes.
+        Number of this process; only the first (0) validates and writes.
     count : int
-        How many there are; 1 is an ordinary training.
+        Number of processes; 1 is an ordinary training.
     local : int
-        Number of this process on its machine, which is also that of its GPU.
+        Number of this process on its machine; its GPU has the same number.
     """
 
     number: int = 0
@@ -43,7 +43,7 @@ class Ranks:
         return self.number == 0
 
     def device(self, name: str) -> torch.device:
-        """Device of this process: of several each takes the GPU of its number.
+        """Device of this process; each of several processes takes the GPU with its number.
 
         Raises
         ------
@@ -69,14 +69,14 @@ class Ranks:
         Raises
         ------
         UsageError
-            The batch cannot be shared out evenly.
+            The batch cannot be divided evenly.
         """
         if batch % self.count:
             raise UsageError(f"--batch {batch}: must be a multiple of the {self.count} processes that share it")
         return batch // self.count
 
     def sum(self, values: Tensor) -> Tensor:
-        """Sum over all processes, the same in each; not differentiable."""
+        """Sum over all processes, with the same result in each; not differentiable."""
         if self.count == 1:
             return values
         total = values.detach().clone()
@@ -84,7 +84,7 @@ class Ranks:
         return total
 
     def wait(self) -> None:
-        """Go on when every process has come here."""
+        """Wait until every process has reached this point."""
         if self.count > 1:
             dist.barrier()
 
@@ -95,7 +95,7 @@ ALONE = Ranks()
 
 @contextlib.contextmanager
 def joined(device: str) -> Iterator[Ranks]:
-    """Meet the other processes if ``torchrun`` started this one; otherwise train alone.
+    """Connect to the other processes if ``torchrun`` started this one; otherwise train alone.
 
     NCCL connects GPUs, gloo CPUs.
 

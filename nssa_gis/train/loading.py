@@ -1,4 +1,4 @@
-"""Batches of crops, each process its share."""
+"""Batches of crops; each process gets its share."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from nssa_gis.train.losses import Truth
 
 
 def shares(first: int, last: int, batch: int, ranks: Ranks) -> Iterator[range]:
-    """Crop numbers of this process, step by step: those of a step are the same however many processes share them."""
+    """Crop numbers of this process, step by step; a step has the same crops for any number of processes."""
     size = ranks.share(batch)
     for step in range(first, last):
         start = step * batch + ranks.number * size
@@ -32,13 +32,13 @@ def load_batches(
     Parameters
     ----------
     crops : CompositeCrops
-        Where from.
+        Source of the crops.
     numbers : iterator of range
-        Which crops, batch by batch.
+        Numbers of the crops, batch by batch.
     workers : int
-        Processes that prepare them; 0 does it here.
+        Processes that prepare the crops; with 0 this process does it.
     device : torch.device
-        Where to.
+        Device of the batches.
     """
     loader: DataLoader[Any] = DataLoader(
         crops,  # type: ignore[arg-type]
@@ -54,10 +54,10 @@ def load_batches(
 
 
 def _keep_quiet(worker: int) -> None:
-    """Leave Ctrl-C and SIGTERM, which a terminal sends to the whole group, to the parent; it ends the workers.
+    """Ignore Ctrl-C and SIGTERM, which a terminal sends to the whole group; the parent ends the workers.
 
-    It may do so while a thread of theirs hands over a batch, which would then print a traceback. What goes wrong in
-    making a crop is raised in the parent.
+    It may end them while one of their threads sends a batch, which would then print a traceback. Errors in making a
+    crop are raised in the parent.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)

@@ -1,4 +1,4 @@
-"""The log of a training, ``log.jsonl``: one JSON object per event; tables and curves are made of it."""
+"""The log of a training, ``log.jsonl``: one JSON object for each event. Tables and curves are made from it."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ LOG_NAME = "log.jsonl"
 
 
 class TrainingLog:
-    """Writes events; the file is opened with the first one, so a run that is refused leaves nothing behind.
+    """Writes events; the file is opened with the first one, so a run that is refused leaves no file.
 
-    Every line is on its way to the disk before the next step begins: a checkpoint never knows more than the log.
+    Every line is written before the next step begins, so a checkpoint never contains a step that the log lacks.
 
     Parameters
     ----------
@@ -33,17 +33,17 @@ class TrainingLog:
         self._handle: IO[str] | None = None
 
     def go_on(self, step: int) -> None:
-        """Keep what the file says up to a step; what a killed run did after its checkpoint is done again."""
+        """Keep the events up to a step; the steps of a killed run after its checkpoint are repeated."""
         self._step = step
 
     def write(self, event: dict[str, Any]) -> str:
-        """Append an event and give its line; numbers that JSON does not know become null."""
+        """Append an event and return its line; numbers that JSON does not have become null."""
         if self._handle is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             if self._step is not None and self.path.is_file():
                 _cut(self.path, self._step)
             mode = "w" if self._step is None else "a"
-            self._handle = open(self.path, mode, encoding="utf-8", buffering=1)  # 1: line by line
+            self._handle = open(self.path, mode, encoding="utf-8", buffering=1)  # 1: write each line at once
         line = json.dumps(_plain(event), allow_nan=False)
         self._handle.write(line + "\n")
         return line
@@ -55,7 +55,7 @@ class TrainingLog:
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
-    """Read the events of a log, whose last line may be torn by a kill.
+    """Read the events of a log; the last line may be incomplete after a kill.
 
     Raises
     ------

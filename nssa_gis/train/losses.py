@@ -27,9 +27,9 @@ class Truth(NamedTuple):
     boxes : Tensor of float32, shape (G, 4)
     labels : Tensor of int64, shape (G,)
     ignore : Tensor of float32, shape (M, 4)
-        Areas without class loss.
+        Ignore regions: no class loss there.
     ignore_class : Tensor of int64, shape (M,)
-        Class that an area is blind for; -1 for all.
+        Class that an ignore region is for; -1 for all.
     """
 
     boxes: Tensor
@@ -41,7 +41,7 @@ class Truth(NamedTuple):
 class Losses(NamedTuple):
     """Scalars of one batch: ``total`` to differentiate; ``classes`` and ``boxes`` to report; ``positives``.
 
-    Where several processes share a batch these are the terms of one process; their sum is the loss of the batch.
+    If several processes share a batch, these are the terms of one process; their sum is the loss of the batch.
     """
 
     total: Tensor
@@ -63,17 +63,17 @@ def detection_loss(
     Parameters
     ----------
     model : DetectionNetwork
-        Tells the points.
+        Gives the points.
     out : Predictions
         Raw output of a batch.
     truth : sequence of Truth
         One per crop.
     assign : Assigner
-        Picks the positives.
+        Chooses the positives.
     side : int
         Side of the crops in pixels.
     over_all : callable, optional
-        Sums a number over the processes that share the batch: the divisor is that of the whole batch.
+        Sums a number over the processes that share the batch, so that the divisor is that of the whole batch.
     """
     points, strides = model.points(side, side, out.logits.device)
     boxes = model.boxes(out, side, side)
@@ -94,18 +94,18 @@ def detection_loss(
     total = torch.cat(qualities).sum() if qualities else logits.new_zeros(())
     total = (over_all(total) if over_all else total).clamp(min=1.0)
     classes = (F.binary_cross_entropy_with_logits(logits, target, reduction="none") * weight).sum() / total
-    # without positives the boxes still take part, with gradient 0: all processes must reduce the same gradients
+    # without positives the boxes still get a gradient of 0, because all processes must reduce the same gradients
     box = (torch.cat(box_terms) if box_terms else boxes[:, :0]).sum() / total
     return Losses(classes + BOX_WEIGHT * box, classes.detach(), box.detach(), sum(map(len, qualities)))
 
 
 def _class_weight(points: Tensor, truth: Truth, classes: int) -> Tensor:
-    """``(P, classes)``: zero for points in ignore areas, for the classes that these are blind for."""
+    """Weights ``(P, classes)``: zero in ignore regions, for the classes that these are for."""
     weight = torch.ones(len(points), classes, device=points.device)
     if len(truth.ignore):
         area = truth.ignore[:, None]
         inside = ((points >= area[..., :2]) & (points < area[..., 2:])).all(-1)
         for c in range(classes):
-            blind = (truth.ignore_class == c) | (truth.ignore_class == -1)
-            weight[:, c] = (~inside[blind].any(0)).float()
+            concerned = (truth.ignore_class == c) | (truth.ignore_class == -1)
+            weight[:, c] = (~inside[concerned].any(0)).float()
     return weight

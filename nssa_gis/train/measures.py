@@ -1,4 +1,4 @@
-"""How alike two boxes are, differentiable."""
+"""Differentiable similarity of two boxes."""
 
 from __future__ import annotations
 

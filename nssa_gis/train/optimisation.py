@@ -1,4 +1,4 @@
-"""What turns gradients into steps: learning rate, parameter groups, precision."""
+"""Learning rate, parameter groups and precision of the optimiser."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def learning_rate(base: float, batch: int, done: float) -> float:
     """
     peak, done = base * math.sqrt(batch / 16), min(1.0, done)
     if done < 0.03:
-        # a time budget starts at 0 elapsed: never quite zero
+        # with a time budget the first step has 0 s elapsed: the rate must not be 0
         return peak * max(done / 0.03, 0.01)
     return peak * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * (done - 0.03) / 0.97)))
 
@@ -35,14 +35,14 @@ def learning_rate(base: float, batch: int, done: float) -> float:
 def parameter_groups(model: torch.nn.Module, decay: float) -> list[dict[str, Any]]:
     """Weight decay on convolution kernels only: never on norms, biases and activation parameters."""
     named = list(model.named_parameters())
-    # by name too: a table of position biases may have four dimensions
+    # by name too, because a table of position biases may have four dimensions
     heavy = [p for name, p in named if p.ndim == 4 and name.endswith("weight")]
     light = [p for name, p in named if not (p.ndim == 4 and name.endswith("weight"))]
     return [{"params": heavy, "weight_decay": decay}, {"params": light, "weight_decay": 0.0}]
 
 
 def autocast_type(device: torch.device) -> torch.dtype | None:
-    """bf16 on CPUs and GPUs that compute in it, fp16 (with loss scaling) on older GPUs; float32 elsewhere."""
+    """bf16 on CPUs and GPUs that support it, fp16 (with loss scaling) on older GPUs; float32 elsewhere."""
     if device.type == "cuda":
         # an emulated bf16 is slower than float32
         return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16

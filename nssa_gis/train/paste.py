@@ -1,7 +1,7 @@
-"""Copy-paste: objects cut out of one image and laid, with a shadow, on images that have none.
+"""Copy-paste: cut objects out of one image and paste them, with a shadow, on images without objects.
 
-After Ghiasi et al., "Simple copy-paste is a strong data augmentation" (CVPR 2021), with box-shaped soft masks in the
-place of outlines, and true sizes: an object keeps its metres whatever the image it is pasted on.
+After Ghiasi et al., "Simple copy-paste is a strong data augmentation" (CVPR 2021), with two differences: the masks are
+soft boxes instead of outlines, and a pasted object keeps its size in metres.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ from PIL import Image, ImageDraw, ImageFilter
 from nssa_gis.labels.images import LabelledImage
 from nssa_gis.raster.resample import resample_image
 
-#: Boxes nearer to a square than this may stand askew: their corners would carry ground of the old place along.
+#: Minimum elongation of a box. In a squarer box the object may be slanted, and the corners would show its old ground.
 _MIN_ASPECT = 1.6
-#: Border cut with an object, as a share of its shorter side: room for the mask to fade out.
+#: Border that is cut out with an object, as a share of its shorter side; the mask fades out in it.
 _MARGIN = 0.25
-#: Shorter sides than this (pixels of the source) are too coarse to be laid elsewhere.
+#: Minimum of the shorter side, pixels of the source; smaller objects are too coarse to paste.
 _MIN_SIDE = 12.0
 #: Part of the pasted mask that counts as the object when its new box is measured.
 _SOLID = 0.4
-#: Metres that the tops of objects stand above the ground, for the length of their shadow.
+#: Height of the objects above the ground in metres, for the length of their shadow.
 _HEIGHT = 1.6
-#: Objects are of one length where the logarithms of their lengths differ by at most this (a factor of 1.28).
+#: Objects have the same length if the logarithms of their lengths differ by at most this (a factor of 1.28).
 _ALIKE = 0.25
-#: From one to the next in a row, in widths of a cut-out with its margins: from a hand's breadth apart to a door's.
+#: Distance from one object to the next in a row, in widths of a cut-out with its margins: gaps from 0.1 m to a door.
 _ROW_STEP = (0.8, 1.1)
-#: Share of an object's pixels that may lie where another one is.
+#: Share of the pixels of an object that may overlap another one.
 _COVERED = 0.02
 #: Cotangent of the sun's elevation: from 70 down to 27 degrees.
 _SUN = (0.35, 2.0)
-#: Share of the light that a shadow takes.
+#: Share of the light that a shadow removes.
 _DARK = (0.1, 0.7)
 
 
@@ -61,18 +61,18 @@ class CutOut:
 def cut_out(
     images: Sequence[LabelledImage], at_most: int = 4000, seed: int = 0, widest: float | None = None
 ) -> list[CutOut]:
-    """Cut the upright, well resolved objects out of labelled images.
+    """Cut upright, well resolved objects out of labelled images.
 
     Parameters
     ----------
     images : sequence of LabelledImage
-        Where from.
+        Source of the objects.
     at_most : int
-        A random choice of so many, if there are more.
+        Maximum number; if there are more, a random choice.
     seed : int
-        Of the choice.
+        Seed of the choice.
     widest : float, optional
-        Metres of the shorter side from which an object stands askew: a long one does so in an elongated box.
+        Maximum of the shorter side in metres; in a wider box even a long object is slanted.
 
     Returns
     -------
@@ -85,7 +85,7 @@ def cut_out(
 
 
 def _usable(image: LabelledImage, widest: float | None) -> NDArray[np.bool_]:
-    """Boxes that are elongated, sharp, inside the image with their margin and clear of one another."""
+    """Boxes that are elongated, sharp, inside the image with their margin, and free of other boxes."""
     if len(image.boxes) == 0:
         return np.zeros(0, bool)
     size = image.boxes[:, 2:] - image.boxes[:, :2]
@@ -95,7 +95,7 @@ def _usable(image: LabelledImage, widest: float | None) -> NDArray[np.bool_]:
     height, width = image.height, image.width
     inside = (low >= 0).all(1) & (high <= (width, height)).all(1)
     apart = ~((low[:, None] < image.boxes[None, :, 2:]).all(-1) & (high[:, None] > image.boxes[None, :, :2]).all(-1))
-    clear = apart.sum(1) == len(size) - 1  # all but itself
+    clear = apart.sum(1) == len(size) - 1  # all other boxes
     straight = short * image.gsd <= (np.inf if widest is None else widest)
     usable: NDArray[np.bool_] = (long >= _MIN_ASPECT * short) & (short >= _MIN_SIDE) & straight & inside & clear
     return usable
@@ -118,12 +118,12 @@ def _cut(image: LabelledImage, number: int) -> CutOut:
 
 
 class Paster:
-    """Lays cut-outs on a piece of ground.
+    """Pastes cut-outs on a piece of ground.
 
     Parameters
     ----------
     bank : sequence of CutOut
-        What is laid.
+        The objects.
     """
 
     def __init__(self, bank: Sequence[CutOut]) -> None:
@@ -138,7 +138,7 @@ class Paster:
     def lay(
         self, rng: Generator, piece: NDArray[np.uint8], gsd: float, occupied: NDArray[np.float32] | None = None
     ) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.int64]]:
-        """Lay single objects and parked rows at true size.
+        """Paste single objects and parked rows at true size.
 
         Parameters
         ----------
@@ -147,9 +147,9 @@ class Paster:
         piece : ndarray of uint8, shape (H, W, 3)
             Ground; not changed.
         gsd : float
-            Its metres per pixel.
+            Its GSD, metres per pixel.
         occupied : ndarray of float32, shape (M, 4), optional
-            ``x0, y0, x1, y1`` of objects that are there already.
+            ``x0, y0, x1, y1`` of objects that are already there.
 
         Returns
         -------
@@ -182,14 +182,14 @@ class Paster:
         )
 
     def _places(self, rng: Generator, shape: tuple[int, ...], gsd: float) -> list[tuple[int, float, float, float]]:
-        """Give one item, its centre and angle (degrees), or a row of items of one length side by side."""
+        """Choose one item with its centre and angle (degrees), or a row of items of one length side by side."""
         x, y, angle = rng.uniform(0, shape[1]), rng.uniform(0, shape[0]), rng.uniform(0, 360)
         number = int(rng.integers(3, 8)) if rng.random() < 0.3 else 1
         first = int(rng.choice(len(self.bank), p=self.chance))
         alike = self.chance * (np.abs(self.length - self.length[first]) < _ALIKE)
         items = [first, *rng.choice(len(self.bank), number - 1, p=alike / alike.sum())]
         step = self.width[first] * rng.uniform(*_ROW_STEP) / gsd
-        # rows stand across the direction the objects look in; an image's y points down, hence the signs
+        # rows run at right angles to the direction of the objects; the y of an image points down, hence the signs
         across = np.deg2rad(angle + 90)
         at = np.arange(number) * step
         kept = rng.random(number) < 0.8 if number > 1 else np.ones(1, bool)
@@ -203,7 +203,7 @@ class Paster:
 
 
 def _turned(item: CutOut, angle: float, gsd: float) -> NDArray[np.float32]:
-    """Resample to ``gsd`` and turn counter-clockwise: RGBA ``(h, w, 4)``."""
+    """Resample to ``gsd`` and rotate counter-clockwise: RGBA ``(h, w, 4)``."""
     height, width = (max(2, round(side * item.gsd / gsd)) for side in item.pixels.shape[1:])
     patch = Image.fromarray(np.ascontiguousarray(resample_image(item.pixels, height, width).transpose(1, 2, 0)))
     return np.asarray(patch.rotate(angle, Image.Resampling.BILINEAR, expand=True), np.float32)
@@ -218,9 +218,9 @@ def _lay_one(
     light: float,
     taken: NDArray[np.bool_],
 ) -> tuple[float, float, float, float] | None:
-    """Blend a patch centred on (x, y) and its shadow into the canvas; its box, or None where there is no room.
+    """Blend a patch centred on (x, y) and its shadow into the canvas; return its box, or None if there is no room.
 
-    Objects must not cover one another (``taken``, which is brought up to date); their boxes may, as those of vehicles
+    Objects must not cover one another (``taken``, which is updated). Their boxes may overlap, as those of vehicles
     parked side by side at a slant do.
     """
     h, w = patch.shape[:2]
@@ -247,7 +247,7 @@ def _lay_one(
 def _darken(
     canvas: NDArray[np.float32], mask: NDArray[np.float32], left: int, top: int, shadow: tuple[int, int, float]
 ) -> None:
-    """Lay the shadow of an upright body on the canvas: its outline, drawn from its place to where its top falls."""
+    """Draw the shadow of an object on the canvas: its outline, swept from its foot to the shadow of its top."""
     dx, dy, strength = shadow
     h, w = mask.shape
     swept = np.zeros((h + abs(dy), w + abs(dx)), np.float32)

@@ -1,7 +1,7 @@
-"""Elongated objects in rows at a slant, found in turned views of an image.
+"""Detect elongated objects in slanted rows, in rotated views of an image.
 
-Upright boxes of vehicles parked side by side at a slant overlap, and a detector of such boxes takes patchworks of
-neighbours for vehicles. In the view turned to the row each vehicle fills its box and the boxes lie apart.
+Upright boxes of vehicles that are parked side by side at a slant overlap. A detector then often gives a box with parts
+of several neighbours. In a view that is rotated to the row, each vehicle fills its box and the boxes do not overlap.
 """
 
 from __future__ import annotations
@@ -21,31 +21,31 @@ from nssa_gis.labels.images import LabelledImage
 from nssa_gis.model.network import DetectionNetwork
 from nssa_gis.raster.resample import resample_image
 
-#: Degrees from view to view; a quarter turn shows the same boxes again.
+#: Degrees from one view to the next; a quarter turn gives the same boxes again.
 _STEP = 10
 _VIEWS = 90 // _STEP
-#: Lower scores are not looked at.
+#: Lower scores are ignored.
 _FLOOR = 0.1
-# The rest was set by eye on 80 car parks of 0.3 m per pixel, with a detector of vehicles.
-#: What tells the breadth of its class and the direction of rows: this score, and so many times as long as broad.
+# The other constants were set by visual inspection of 80 car parks at 0.3 m per pixel, with a vehicle detector.
+#: Minimum score and minimum elongation of the boxes that determine the usual width of a class and the row direction.
 _CONFIDENT, _ELONGATED = 0.8, 1.7
-#: The usual breadth of a class is this percentile of what tells it: tight boxes are the narrow ones.
+#: The usual width of a class is this percentile of those boxes, because the tight boxes are the narrow ones.
 _USUAL = 30
-#: So many usual breadths at most point a direction: broader boxes are not turned to their object.
+#: Maximum width of a box that determines a direction, in usual widths. Wider boxes are not aligned with their object.
 _POINTING = 1.25
-#: A second direction is one with this share of the votes of the first.
+#: A second direction needs this share of the votes of the first.
 _SECOND = 0.35
-#: From so many usual breadths on a box holds neighbours or shadow, too; what each further breadth costs.
+#: Wider than this (in usual widths), a box contains neighbours or shadow; score penalty for each further width.
 _BROAD, _PER_BREADTH = 1.1, 0.95
-#: A box less elongated than this is turned wrongly, or frames several; what that costs.
+#: A box less elongated than this is not aligned or contains several objects; score penalty.
 _STUBBY, _FOR_STUBBY = 1.5, 0.4
-#: What each view away from the direction of the rows costs, up to three, where two views compete for a body.
+#: Score penalty for each view away from the row direction, up to three, when two views compete for an object.
 _PER_VIEW, _MOST_VIEWS = 0.12, 3
-#: Bodies share at most this much of the smaller one.
+#: Maximum overlap of two objects, as a share of the smaller one.
 _SHARED = 0.3
-#: A box across a row is made of pieces of its bodies if they fill more than this of it; bodies with this score count.
+#: A box across a row consists of pieces if objects with this score fill more than this share of it.
 _PIECED, _SURE = 0.12, 0.5
-#: Corners of bodies are round: the upright box of one at 45 degrees is so much smaller than that of its turned box.
+#: Vehicles have round corners: at 45 degrees their upright box is smaller than that of the rotated box by this share.
 _ROUND = 0.06
 
 FloatArray = NDArray[np.float64]
@@ -54,29 +54,29 @@ FloatArray = NDArray[np.float64]
 def detect_turned(
     model: DetectionNetwork, image: LabelledImage, gsd: float, autocast: torch.dtype | None, nms_iou: float
 ) -> TileDetections:
-    """Detect in views turned by steps of 10 degrees, and take each object from the view in which it fills its box.
+    """Detect in views rotated by steps of 10 degrees; take each object from the view in which it fills its box.
 
-    All classes are taken for elongated bodies on the ground: none lies on another, of whatever class. Each view is run
-    whole, as :func:`nssa_gis.evaluate.sources.detect_image` does: for images of up to a few thousand pixels a side.
+    All classes must be elongated objects on the ground that do not overlap, whatever their class. Each view is run
+    in one piece, as in :func:`nssa_gis.evaluate.sources.detect_image`: images may have a few thousand pixels a side.
 
     Parameters
     ----------
     model : DetectionNetwork
         In evaluation mode.
     image : LabelledImage
-        Its own labels are not looked at.
+        The image; its own labels are not used.
     gsd : float
         Metres per pixel to run at.
     autocast : torch.dtype or None
-        bf16 where it wins.
+        bf16 where it is faster.
     nms_iou : float
         IoU of the per-view NMS.
 
     Returns
     -------
     TileDetections
-        Upright boxes in pixels of the image. The score is that of the one view, less what speaks against the box:
-        breadth beyond what is usual for its class, little elongation, a part outside the image.
+        Upright boxes in pixels of the image. The score is that of one view, minus penalties: for a box that is wider
+        than usual for its class, for little elongation, for a part outside the image.
     """
     corners, scores, labels, view = _look(model, image, gsd, autocast, nms_iou)
     if not len(scores):
@@ -97,7 +97,7 @@ def detect_turned(
 
 
 def _usual(breadth: FloatArray, labels: NDArray[np.int16], telling: NDArray[np.bool_]) -> FloatArray:
-    """Usual breadth of each one's class; infinite where nothing tells it, so that nothing is too broad."""
+    """Usual width of the class of each box; infinite if it is unknown, so that no box is too wide."""
     usual = np.full(len(labels), np.inf)
     for label in np.unique(labels[telling]):
         mine = labels == label
@@ -108,7 +108,7 @@ def _usual(breadth: FloatArray, labels: NDArray[np.int16], telling: NDArray[np.b
 def _look(
     model: DetectionNetwork, image: LabelledImage, gsd: float, autocast: torch.dtype | None, nms_iou: float
 ) -> tuple[FloatArray, FloatArray, NDArray[np.int16], NDArray[np.int64]]:
-    """Corners in pixels of the image ``(N, 4, 2)``, scores, labels and view of everything seen in all views."""
+    """Detect in all views: corners in pixels of the image ``(N, 4, 2)``, scores, labels and view numbers."""
     width, height = (max(1, round(side * image.gsd / gsd)) for side in (image.width, image.height))
     picture = Image.fromarray(np.ascontiguousarray(resample_image(image.pixels, height, width).transpose(1, 2, 0)))
     corners, scores, labels, view = [], [], [], []
@@ -131,7 +131,7 @@ def _look(
 
 
 def _away(view: NDArray[np.int64], telling: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Count the views from each one's to the nearest direction in which rows stand: at most two, 0 if none is told."""
+    """Count the views between each box and the nearest row direction: at most two, 0 if there is no direction."""
     if not telling.any():
         return np.zeros_like(view)
     votes = np.bincount(view[telling], minlength=_VIEWS).astype(np.float64)
@@ -146,7 +146,7 @@ def _away(view: NDArray[np.int64], telling: NDArray[np.bool_]) -> NDArray[np.int
 
 
 def _apart(corners: FloatArray, fit: FloatArray, in_row: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """Rows of the boxes that stay, the best first: bodies do not lie on one another, nor across bodies in a row."""
+    """Choose the boxes that are kept, best first: they overlap no other box and do not lie across a row."""
     bodies = shapely.polygons(corners)
     area = shapely.area(bodies)
     i, j = shapely.STRtree(bodies).query(bodies, predicate="intersects")
@@ -164,7 +164,7 @@ def _apart(corners: FloatArray, fit: FloatArray, in_row: NDArray[np.bool_]) -> N
 
 
 def _upright(corners: FloatArray, degrees: NDArray[np.int64], width: int, height: int) -> tuple[FloatArray, FloatArray]:
-    """Upright boxes of turned ones, clipped to the image, and the share of each that is inside."""
+    """Upright boxes of rotated boxes, clipped to the image, and the share of each that is inside."""
     low, high = corners.min(1), corners.max(1)
     half = (high - low) / 2 * (1 - _ROUND * np.abs(np.sin(2 * np.deg2rad(degrees))))[:, None]
     middle = (low + high) / 2

@@ -1,6 +1,6 @@
-"""BatchNorm whose statistics are those of the whole batch, also if several processes share it.
+"""BatchNorm with the statistics of the whole batch, also if several processes share it.
 
-``torch.nn.SyncBatchNorm`` runs on GPUs only and could not be tested without one; this runs everywhere.
+``torch.nn.SyncBatchNorm`` runs on GPUs only and cannot be tested without one; this class runs everywhere.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from torch.nn import functional as F
 
 
 class SharedBatchNorm(nn.BatchNorm2d):
-    """BatchNorm2d over the shares of all processes, which must be of one size.
+    """BatchNorm2d over the shares of all processes, which must have the same size.
 
-    Parameters and buffers bear the names of ``BatchNorm2d``, so state dicts fit either. In evaluation mode it is one.
+    Parameters and buffers have the names of ``BatchNorm2d``, so state dicts fit both. In evaluation mode they agree.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -48,13 +48,13 @@ def share_batch_norm(model: nn.Module) -> None:
 
 
 class _SharedNorm(torch.autograd.Function):
-    """The differentiable part: gives the output, and the mean and biased variance of the whole batch."""
+    """The differentiable part: returns the output, and the mean and biased variance of the whole batch."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
         full = x if x.dtype == torch.float64 else x.float()
         own_variance, own_mean = torch.var_mean(full, (0, 2, 3), correction=0)
-        # the moments of each process side by side: sums of squares would cancel where the mean is large
+        # the moments of each process separately: sums of squares would cancel where the mean is large
         moments = own_mean.new_zeros(dist.get_world_size(), 2, len(own_mean))
         moments[dist.get_rank()] = torch.stack((own_mean, own_variance))
         dist.all_reduce(moments)

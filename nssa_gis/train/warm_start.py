@@ -1,4 +1,4 @@
-"""Starting a training from the weights of a package."""
+"""Start a training from the weights of a package."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from nssa_gis.runtime.package import ModelPackage
 def take_weights(
     model: DetectionNetwork, classes: tuple[str, ...], package: ModelPackage
 ) -> tuple[list[str], list[int]]:
-    """Copy the weights of a package into a network of the same shape but for classes and heads.
+    """Copy the weights of a package into a network of the same shape; classes and heads may differ.
 
-    In the last layer of each class branch a class of the package is found by its name; the others stay as they are,
-    and so do heads at strides that the package has none at.
+    In the last layer of each class branch the classes are matched by name. Classes and heads that the package lacks
+    keep their start values.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ def take_weights(
     classes : tuple of str
         Its classes, in order.
     package : ModelPackage
-        Where from.
+        Source of the weights.
 
     Returns
     -------
@@ -53,7 +53,7 @@ def take_weights(
             f"({', '.join(differing)} differ); give the same --size or leave --init out"
         )
     fresh = model.state_dict()
-    state = {key: value for key, value in source.state_dict().items() if key in fresh}  # but heads that it lacks
+    state = {key: value for key, value in source.state_dict().items() if key in fresh}  # except heads that it lacks
     for stride, head in model.heads.items():
         if stride not in source.heads:
             continue
