@@ -269,10 +269,10 @@ def _begun(
     mark = fingerprint(scene, detector, options)
     journal = _earlier_journal(output, mark, options, report)
     try:
+        remove_leftovers(output)
         if journal is None:
             mode: Mode = "append" if options.append else "overwrite" if options.overwrite else "new"
             state = {"mode": mode, "output": _state(output)}
-            remove_leftovers(output)
             target = _inspect(output, mode, scene, options)
             journal = Journal.create(journal_path(output), mark, {**state, "backend": detector.description})
         else:

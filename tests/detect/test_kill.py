@@ -1,5 +1,8 @@
 """Rules of a run that a change could break without another test noticing; all through `detect_scene`."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import rasterio
@@ -198,3 +201,24 @@ def test_a_resume_with_other_machine_settings_goes_on(tmp_path):
     resumed = layer_records(tmp_path / "out.gpkg")
     run(tmp_path, None, package, tile=128, overlap=64, overwrite=True)
     assert layer_records(tmp_path / "out.gpkg") == resumed
+
+
+def test_a_run_killed_while_it_writes_leaves_nothing_after_the_resume(tmp_path):
+    make_scene(tmp_path / "town.tif")
+    package = make_package(tmp_path)
+    code = (
+        "import os, sys\n"
+        "from nssa_gis.detect.run import detect_scene\n"
+        "from nssa_gis.runtime.package import load_package\n"
+        "from nssa_gis.testing import PlantedDetector\n"
+        "scene, output, package = sys.argv[1:]\n"
+        "def die(event):\n"
+        "    if event['event'] == 'merge' and event['objects']:\n"
+        "        os._exit(9)\n"
+        "detect_scene(PlantedDetector(load_package(package)), scene, output, progress=die)\n"
+    )
+    arguments = [str(tmp_path / "town.tif"), str(tmp_path / "out.gpkg"), str(package.path)]
+    assert subprocess.run([sys.executable, "-c", code, *arguments], check=False).returncode == 9
+    assert any(path.name.startswith(".out.gpkg") for path in tmp_path.iterdir()), "killed before a layer was begun"
+    run(tmp_path, None, package, resume=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.gpkg", "planted.safetensors", "town.tif"]
