@@ -44,7 +44,7 @@ class DetectorOptions(Parameters):
     model: str | None = Field(
         default=None,
         min_length=1,
-        description="Model: a built-in one (aerial-vehicles, or aerial-4 for vehicles, airplanes, ships and storage "
+        description="Model: a built-in one (aerial-vehicles, or aerial-4 for vehicles, airliners, ships and storage "
         "tanks) or a .safetensors file.",
         json_schema_extra=about("Model", "result", metavar="NAME|FILE", default_text="aerial-vehicles"),
     )

@@ -201,7 +201,7 @@ def test_the_german_texts_are_read(application, monkeypatch):
         engine.find_engine("", None)
     algorithm = QgsApplication.processingRegistry().createAlgorithmById("nssa:detect")
     assert (
-        algorithm.parameterDefinition("CONFIDENCE").help() == "Nur Objekte mit mindestens dieser Sicherheit behalten."
+        algorithm.parameterDefinition("CONFIDENCE").help() == "Nur Objekte mit mindestens dieser Konfidenz behalten."
     )
 
 

@@ -544,8 +544,8 @@ Ohne Internet: einen Ordner mit allen Wheels angeben (mit pip download nssa-gis 
         <translation>Die Anmeldung am Proxy steht in einer Authentifizierungskonfiguration von QGIS und wird nicht weitergegeben. Weist der Proxy die Verbindung ab, bitte vor dem Start von QGIS die Variable HTTPS_PROXY setzen.</translation>
     </message>
     <message>
-        <source>Model: a built-in one (aerial-vehicles, or aerial-4 for vehicles, airplanes, ships and storage tanks) or a .safetensors file.</source>
-        <translation>Modell: ein eingebautes (aerial-vehicles oder, für Fahrzeuge, Flugzeuge, Schiffe und Lagertanks, aerial-4) oder eine .safetensors-Datei.</translation>
+        <source>Model: a built-in one (aerial-vehicles, or aerial-4 for vehicles, airliners, ships and storage tanks) or a .safetensors file.</source>
+        <translation>Modell: ein eingebautes (aerial-vehicles oder, für Fahrzeuge, Verkehrsflugzeuge, Schiffe und Lagertanks, aerial-4) oder eine .safetensors-Datei.</translation>
     </message>
     <message>
         <source>aerial-vehicles</source>
@@ -573,7 +573,7 @@ Ohne Internet: einen Ordner mit allen Wheels angeben (mit pip download nssa-gis 
     </message>
     <message>
         <source>Keep objects with at least this score.</source>
-        <translation>Nur Objekte mit mindestens dieser Sicherheit behalten.</translation>
+        <translation>Nur Objekte mit mindestens dieser Konfidenz behalten.</translation>
     </message>
     <message>
         <source>the model's own threshold</source>
