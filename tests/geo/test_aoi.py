@@ -110,3 +110,65 @@ def test_no_points():
     area = Area.from_bounds((0, 0, 10, 10), None, Frame(100, 100))
     assert area.contains(np.empty((0, 2))).shape == (0,)
     assert area.touches(np.empty((0, 4))).shape == (0,)
+
+
+def test_polygons_inside_collections_count():
+    square = shapely.box(593270, 5747157, 593370, 5747257)
+    line = shapely.LineString([(593270, 5747000), (594000, 5747000)])
+    other = shapely.box(593470, 5747157, 593570, 5747257)
+    nested = shapely.GeometryCollection([line, shapely.MultiPolygon([square, other])])
+    assert Area.from_geometries([nested], UTM, FRAME).shape.area == pytest.approx(2 * 100 * 100 * 4)
+
+
+def test_an_area_smaller_than_a_pixel_counts():
+    area = Area.from_bounds((593300, 5747500, 593300.1, 5747500.1), UTM, FRAME)
+    assert area.shape.area == pytest.approx(0.04)
+
+
+def test_bounds_in_any_order_and_without_height():
+    one = Area.from_bounds((593370, 5747657, 593270, 5747557), None, FRAME)
+    assert one.bounds == pytest.approx((0, 0, 200, 200))
+    with pytest.raises(NssaError, match=r"bounds 1.0,5.0,3.0,5.0: .*no area"):
+        Area.from_bounds((1, 5, 3, 5), None, FRAME)
+
+
+def test_long_edges_bend_beside_the_antimeridian():
+    """As above, where the scene runs from 179.9 to -179.9 degrees: its surroundings are small there too."""
+    frame = Frame(1000, 1000, pyproj.CRS(32660), Affine(10, 0, 665000, 0, -10, 6660000))
+    to_lonlat = pyproj.Transformer.from_crs(32660, 4326, always_xy=True)
+    lon, lat = to_lonlat.transform(*frame.to_map([0.0, 500, 1000], np.full(3, 500.0)))
+    assert lon[0] > 179 and lon[2] < -179
+    area = Area.from_geometries(
+        [shapely.box(150, lat[1], 180, lat[1] + 5), shapely.box(-180, lat[1], -150, lat[1] + 5)], WGS84, frame
+    )
+    parallel = np.array(lon), np.full(3, lat[1])
+    edge = np.stack(frame.to_pixel(*pyproj.Transformer.from_crs(4326, 32660, always_xy=True).transform(*parallel)), -1)
+    assert np.ptp(edge[:, 1]) > 1, "a parallel is no row of this scene"
+    inside, outside = edge - np.array([0, 0.05]), edge + np.array([0, 0.05])
+    assert area.contains(inside[1:2]).all() and not area.contains(outside).any()
+    ring = shapely.get_coordinates(area.shape)
+    lower = ring[(ring[:, 1] > 300) & (ring[:, 0] > 0) & (ring[:, 0] < 1000)]
+    assert len(lower) > 100
+
+
+#: A view of the globe from above 0, 0: what lies more than 90 degrees away cannot be projected.
+GLOBE = pyproj.CRS("+proj=ortho +lat_0=0 +lon_0=0 +datum=WGS84 +units=m")
+
+
+def test_a_scene_that_looks_past_the_edge_of_the_globe():
+    # The globe ends at x 6,378,137 m; the right half of the scene shows nothing of it.
+    frame = Frame(1000, 1000, GLOBE, Affine(1000, 0, 5878137, 0, -1000, 500000))
+    area = Area.from_bounds((70, -2, 80, 2), WGS84, frame)
+    low, high = (6378137 * np.sin(np.radians([70, 80])) - 5878137) / 1000
+    # On the equator the edges lie at these columns.
+    assert area.contains([[low + 1, 500], [high - 1, 500]]).all()
+    assert not area.contains([[low - 1, 500], [high + 1, 500], [900, 500]]).any()
+
+
+def test_areas_that_cannot_be_brought_to_the_scene():
+    frame = Frame(1000, 1000, GLOBE, Affine(1000, 0, 5878137, 0, -1000, 500000))
+    with pytest.raises(NssaError, match=r"part of it cannot be projected.*scene's CRS"):
+        Area.from_bounds((85, -2, 120, 2), WGS84, frame)
+    nowhere = Frame(10, 10, GLOBE, Affine(1000, 0, 9e6, 0, -1000, 0))
+    with pytest.raises(NssaError, match=r"the scene cannot be projected.*scene's CRS"):
+        Area.from_bounds((0, 0, 1, 1), WGS84, nowhere)

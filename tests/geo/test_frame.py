@@ -190,6 +190,22 @@ def test_sizes_over_a_large_geographic_scene():
     np.testing.assert_allclose(height, true_height, rtol=1e-4)
 
 
+def test_gsd_is_that_of_the_middle():
+    """A scene of 20 by 20 degrees, turned so that the pixel size changes along rows and along columns."""
+    frame = Frame(2000, 1000, WGS84, product(Affine.translation(0, 50), Affine.rotation(30), Affine.scale(0.01, -0.02)))
+    middle = np.array([[999.5, 499.5, 1000.5, 500.5]])
+    width, height = geodesic_lengths(frame, middle)
+    assert frame.gsd == pytest.approx((width[0], height[0]), rel=1e-4)
+    for x, y in ((2000 / 3, 500), (2000, 500), (1000, 1000 / 3), (1000, 1000)):
+        assert np.abs(np.array(frame.gsd_at(x, y)) / frame.gsd - 1).max() > 0.01
+
+
+def test_map_period_follows_the_central_meridian_and_the_unit():
+    paris = pyproj.CRS(4807)  # NTF (Paris): grads
+    assert map_period(paris) == pytest.approx(400)
+    assert map_period(pyproj.CRS("+proj=eqc +lon_0=90 +datum=WGS84")) == pytest.approx(2 * math.pi * 6378137)
+
+
 def test_sizes_on_an_engineering_plane():
     axes = 'CS[Cartesian,2],AXIS["x",east],AXIS["y",north],LENGTHUNIT["foot",0.3048]'
     wkt = f'ENGCRS["site",EDATUM["site"],{axes}]'
