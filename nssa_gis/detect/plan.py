@@ -15,7 +15,7 @@ from nssa_gis.detect.working_grid import tile_grid, working_grid
 from nssa_gis.errors import NssaError, UsageError
 from nssa_gis.geo.aoi import Area
 from nssa_gis.geo.grid import TileGrid
-from nssa_gis.raster.coverage import empty_tiles
+from nssa_gis.raster.coverage import choose_overview, empty_tiles
 from nssa_gis.raster.radiometry import Scaling, choose_bands, scaling_for
 from nssa_gis.vector.areas import read_area
 
@@ -52,6 +52,8 @@ class Plan:
         Bands read, from 1.
     scaling : Scaling
         From pixel values to bytes, the same for the whole scene.
+    overview : int or None
+        Overview that is read, from 0; None for the full resolution.
     threshold : float
         Confidence threshold: lowest score of an object in the layer.
     labels : ndarray of int16, or None
@@ -68,6 +70,7 @@ class Plan:
     area: Area | None
     bands: tuple[int, ...]
     scaling: Scaling
+    overview: int | None
     threshold: float
     labels: NDArray[np.int16] | None
     warnings: tuple[str, ...]
@@ -152,7 +155,7 @@ def make_plan(scene: Scene, info: ModelInfo, options: DetectOptions, *, native_g
     NssaError
         The scene lacks bands, is far too coarse, or the area of interest misses it.
     """
-    warnings: list[str] = []
+    warnings: list[str] = [*scene.notes]
     labels = _labels(info, options)
     bands, told = choose_bands(scene, options.bands, len(info.bands))
     warnings += told
@@ -164,7 +167,12 @@ def make_plan(scene: Scene, info: ModelInfo, options: DetectOptions, *, native_g
     if area is not None:
         ids = ids[area.touches(grid.windows(ids) / np.tile(scale, 2))]
     scaling = scaling_for(scene, bands, info.value_range)
-    empty = empty_tiles(scene, grid, scaling.reads)[ids]
+    warnings += scaling.warnings
+    empty, told = empty_tiles(scene, grid, scaling.reads)
+    warnings += told
+    overview, told = choose_overview(scene, grid, scaling.reads)
+    warnings += told
+    empty = empty[ids]
     threshold = info.score_threshold if options.confidence is None else options.confidence
     return Plan(
         grid=grid,
@@ -175,6 +183,7 @@ def make_plan(scene: Scene, info: ModelInfo, options: DetectOptions, *, native_g
         area=area,
         bands=bands,
         scaling=scaling,
+        overview=overview,
         threshold=threshold,
         labels=labels,
         warnings=tuple(dict.fromkeys(warnings)),

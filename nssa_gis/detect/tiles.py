@@ -118,6 +118,7 @@ class TileRows:
                 ids=self._ids,
                 batch_size=self._batch_size,
                 workers=self._readers,
+                overview=plan.overview,
             ) as reader,
         ):
             for batch in reader:

@@ -7,12 +7,15 @@ import rasterio
 from numpy.typing import NDArray
 
 from nssa_gis.geo.grid import TileGrid
+from nssa_gis.raster.plausibility import overview_fault
 from nssa_gis.raster.scene import READ_ERRORS, Scene, damaged
 
 #: The coarse validity map is read from an overview with at most this many pixels.
 _MAP_PIXELS = 1 << 24
 #: Larger block tables are not read (it takes about a microsecond for each block).
 _MOST_BLOCKS = 4_000_000
+#: What an overview or a block table calls empty is looked at in this many places, in windows of this side.
+_PROBES, _PROBE_SIDE = 256, 64
 
 Bools = NDArray[np.bool_]
 
@@ -29,7 +32,8 @@ def written_blocks(scene: Scene, bands: tuple[int, ...]) -> Bools | None:
     Returns
     -------
     ndarray of bool, shape (rows, cols), or None
-        None if all blocks are there, or if finding out is expensive (not a local TIFF).
+        None if all blocks are there, or if it cannot be known cheaply and surely: not a local TIFF, a tall strip that
+        GDAL shows as many blocks, or pixels in blocks that are not in the table.
 
     Raises
     ------
@@ -47,26 +51,51 @@ def written_blocks(scene: Scene, bands: tuple[int, ...]) -> Bools | None:
         return None
     found = np.zeros((rows, cols), np.bool_)
     try:
-        with rasterio.Env():  # without an environment GDAL prints its messages itself
+        with rasterio.Env():  # outside of one GDAL prints its complaints itself
+            if _shown_in_parts(scene):
+                return None
             for band in asked:
                 for row in range(rows):
                     names = (f"BLOCK_OFFSET_{col}_{row}" for col in range(cols))
                     found[row] |= [data.get_tag_item(n, "TIFF", bidx=band) is not None for n in names]
     except READ_ERRORS as error:
         raise damaged(scene.path, error) from error
-    return None if found.all() else found
+    if found.all():
+        return None
+    probed = _spread(np.flatnonzero(~found))
+    missing_rows, missing_cols = np.divmod(probed, cols)
+    for x, y in zip((missing_cols * width).tolist(), (missing_rows * height).tolist(), strict=True):
+        box = (x, y, min(x + width, data.width), min(y + height, data.height))
+        pixels, valid = scene.read(data, bands, box)
+        if (pixels if valid is None else pixels[:, valid]).any():
+            return None
+    return found
 
 
-def empty_tiles(scene: Scene, grid: TileGrid, bands: tuple[int, ...]) -> Bools:
-    """Tiles that need not be read: no valid pixel in the overview, or no block that was ever written.
+def _shown_in_parts(scene: Scene) -> bool:
+    """Whether GDAL shows one stored strip as several blocks: all but the first have no place in the file."""
+    data = scene.dataset
+    stored = data.get_tag_item("BLOCK_SIZE_0_0", "TIFF", bidx=1)
+    width, height = scene.block
+    samples = 1 if data.interleaving is not None and data.interleaving.name == "band" else data.count
+    shown = width * height * samples * scene.dtype.itemsize
+    # a compressed block may be a little larger than its pixels, never twice as large
+    return stored is not None and int(stored) > 2 * shown
 
-    Blocks of a sparse TIFF that were never written read as nodata, or as 0 if no nodata value is declared. A tile with
-    such blocks only is empty in both cases. An overview may lose a valid area that is smaller than one of its pixels,
-    so the neighbours of a valid pixel count as valid too.
+
+def empty_tiles(scene: Scene, grid: TileGrid, bands: tuple[int, ...]) -> tuple[Bools, tuple[str, ...]]:
+    """Tiles that need not be read: no valid pixel, or nothing ever written to the file.
+
+    Never-written blocks of a sparse TIFF read as nodata, or as 0 where none is declared; a tile made of them
+    alone shows nothing either way. An overview may lose a valid speck smaller than one of its pixels, so its
+    neighbours count too. What an overview calls empty is checked in the full resolution; if a pixel is found there, no
+    overview is believed.
 
     Returns
     -------
-    ndarray of bool, shape (len(grid),)
+    empty : ndarray of bool, shape (len(grid),)
+    warnings : tuple of str
+        Told if overviews do not show the scene.
     """
     empty = np.zeros(len(grid), np.bool_)
     windows = grid.windows(np.arange(len(grid)))
@@ -77,10 +106,64 @@ def empty_tiles(scene: Scene, grid: TileGrid, bands: tuple[int, ...]) -> Bools:
         scale_y = scene.frame.height / grid.height / height
         empty |= ~_any_inside(blocks, windows * [scale_x, scale_y, scale_x, scale_y], margin=0)
     valid = _coarse_validity(scene, bands) if scene.masked else None
-    if valid is not None:
-        scale_x, scale_y = valid.shape[1] / grid.width, valid.shape[0] / grid.height
-        empty |= ~_any_inside(valid, windows * [scale_x, scale_y, scale_x, scale_y], margin=1)
-    return empty
+    if valid is None:
+        return empty, ()
+    scale_x, scale_y = valid.shape[1] / grid.width, valid.shape[0] / grid.height
+    unseen = ~_any_inside(valid, windows * [scale_x, scale_y, scale_x, scale_y], margin=1)
+    if _any_valid(scene, grid, bands, windows[unseen & ~empty]):
+        return empty, (
+            f"{scene.path}: its overviews do not show its pixels (they call valid pixels nodata); they are not used; "
+            "build them again",
+        )
+    return empty | unseen, ()
+
+
+def _any_valid(scene: Scene, grid: TileGrid, bands: tuple[int, ...], windows: NDArray[np.int64]) -> bool:
+    """Whether the full resolution has a valid pixel in one of some tiles, by probes spread over them."""
+    chosen = windows[_spread(np.arange(len(windows)))]
+    limit = np.array([scene.frame.width, scene.frame.height])
+    scale = limit / [grid.width, grid.height]
+    side = np.minimum(_PROBE_SIDE, limit)
+    # a low-discrepancy walk inside the tiles, so that no regular pattern of pixels is missed by all
+    step = np.arange(1, len(chosen) + 1)[:, None] * [0.7548776662466927, 0.5698402909980532] % 1.0
+    places = (chosen[:, :2] + step * (chosen[:, 2:] - chosen[:, :2])) * scale
+    corners = np.clip(places.astype(np.int64), 0, limit - side)
+    for x, y in corners.tolist():
+        mask = scene.read(scene.dataset, bands, (x, y, x + int(side[0]), y + int(side[1])))[1]
+        if mask is None or mask.any():
+            # a window that reaches out of its tile may show a neighbour
+            inside = (windows[:, :2] * scale <= [x, y]) & (windows[:, 2:] * scale >= [x + side[0], y + side[1]])
+            if inside.all(axis=1).any():
+                return True
+    return False
+
+
+def choose_overview(scene: Scene, grid: TileGrid, bands: tuple[int, ...]) -> tuple[int | None, tuple[str, ...]]:
+    """Choose the overview to read where a scene shrinks a lot.
+
+    It is the coarsest that leaves a shrink of two, so that its own resampling does not show, and only if it is checked
+    to show the scene.
+
+    Returns
+    -------
+    level : int or None
+        From 0, the finest overview; None for the full resolution.
+    warnings : tuple of str
+        Told if the overviews show something else.
+    """
+    shrink = min(scene.frame.width / grid.width, scene.frame.height / grid.height)
+    fits = [i for i, factor in enumerate(scene.overview_factors) if factor * 2 <= shrink]
+    if not fits:
+        return None, ()
+    fault = overview_fault(scene, fits[-1], bands)
+    if fault is None:
+        return fits[-1], ()
+    return None, (f"{scene.path}: its overviews are not used: {fault}; the run is slower; build them again",)
+
+
+def _spread(items: NDArray[np.int64]) -> NDArray[np.int64]:
+    """At most ``_PROBES`` of some items, evenly spread."""
+    return items[np.unique(np.linspace(0, len(items) - 1, min(len(items), _PROBES)).astype(np.int64))]
 
 
 def _any_inside(flags: Bools, boxes: NDArray[np.float64], margin: int) -> Bools:

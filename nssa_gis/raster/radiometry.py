@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import rasterio
 from numpy.typing import NDArray
 
 from nssa_gis.errors import NssaError, UsageError
@@ -21,6 +23,13 @@ _RGB = ("red", "green", "blue")
 _WHOLE = 1 << 24
 #: Approximate number of pixels in the statistics.
 _SAMPLE = 1 << 20
+#: Blocks read for the statistics of a large scene; more where the first hold fewer valid pixels than are enough.
+_BLOCKS, _ENOUGH = (144, 1156), 10_000
+#: Share of the pixels from which on one value in all bands is a collar or saturation, if it lies apart from all others
+#: by this share of their range, or whatever lies beside it if it is held by many.
+_COLLAR, _APART, _MANY = 0.01, 0.05, 0.25
+#: Such values that one end of the range may have.
+_MOST_COLLARS = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +48,8 @@ class Scaling:
         For each of ``reads``, the values that become 0 and 255; empty for uint8, which is not scaled.
     palette : ndarray of uint8, shape (n, 4), or None
         Colours and opacity of a palette image.
+    warnings : tuple of str
+        What the user should know of the values.
     """
 
     bands: tuple[int, ...]
@@ -47,6 +58,7 @@ class Scaling:
     lo: tuple[float, ...] = ()
     hi: tuple[float, ...] = ()
     palette: NDArray[np.uint8] | None = None
+    warnings: tuple[str, ...] = ()
 
     def convert(
         self, array: NDArray[Any], valid: NDArray[np.bool_] | None = None
@@ -141,9 +153,10 @@ def scaling_for(
 ) -> Scaling:
     """Find the scaling of a scene.
 
-    uint8 is not scaled. Other types are scaled for each band from ``value_range``, else from the percentiles 0.5 and
-    99.5 of about a million valid pixels. These come from an overview, else from a whole small scene, else from blocks
-    spread over a large one. Pixels that are 0 in all bands (an undeclared collar) are left out.
+    uint8 stays as it is. Other types are stretched band by band from ``value_range``, else from
+    percentiles 0.5 to 99.5 of about a million valid pixels of the full resolution: of the whole of a small scene, of
+    blocks spread over a large one. Pixels that are 0 in all bands (an undeclared collar) do not count, nor do those of
+    another undeclared collar and saturated ones: a value at the end of the range that many pixels hold in all bands.
 
     Parameters
     ----------
@@ -168,6 +181,7 @@ def scaling_for(
     channels = tuple(reads.index(b) for b in bands)
     if scene.dtype == np.uint8:
         return Scaling(bands, reads, channels)
+    warnings: tuple[str, ...] = ()
     if value_range is not None:
         pairs = np.asarray(value_range, np.float64)
         if len(pairs) not in (1, len(bands)):
@@ -176,8 +190,9 @@ def scaling_for(
             raise UsageError(f"value range {value_range}: the first number must be below the second")
         limits = np.broadcast_to(pairs, (len(bands), 2))[[bands.index(b) for b in reads]]
     else:
-        limits = _percentiles(scene, reads)
-    return Scaling(bands, reads, channels, tuple(limits[:, 0].tolist()), tuple(limits[:, 1].tolist()))
+        limits, warnings = _percentiles(scene, reads)
+    lows, highs = limits.T.tolist()
+    return Scaling(bands, reads, channels, tuple(lows), tuple(highs), warnings=warnings)
 
 
 def _asked_bands(scene: Scene, asked: tuple[int, ...], wanted: int) -> tuple[tuple[int, ...], tuple[str, ...]]:
@@ -208,52 +223,81 @@ def _stretch(band: NDArray[Any], lo: float, hi: float) -> NDArray[np.uint8]:
     return values.astype(np.uint8)
 
 
-def _percentiles(scene: Scene, reads: tuple[int, ...]) -> NDArray[np.float64]:
-    """Values (len(reads), 2) that become 0 and 255."""
-    parts = list(_sample(scene, reads))
-    values = np.concatenate(parts, axis=1) if parts else np.empty((len(reads), 0))
+def _percentiles(scene: Scene, reads: tuple[int, ...]) -> tuple[NDArray[np.float64], tuple[str, ...]]:
+    """Values (len(reads), 2) that become 0 and 255, and warnings."""
+    values = _sample(scene, reads)
     if values.shape[1] == 0:
-        return np.tile([0.0, 1.0], (len(reads), 1))
+        return np.tile([0.0, 1.0], (len(reads), 1)), ()
     lit = values.any(axis=0)
     if lit.any():
         values = values[:, lit]
+    values, warnings = _without_collars(scene, values)
     limits: NDArray[np.float64] = np.percentile(values.astype(np.float64), [LOW, HIGH], axis=1).T
     flat = limits[:, 0] >= limits[:, 1]
     limits[flat] = np.stack([values.min(axis=1), values.max(axis=1)], axis=1)[flat]
     limits[:, 1] = np.where(limits[:, 1] > limits[:, 0], limits[:, 1], limits[:, 0] + 1)
-    return limits
+    return limits, warnings
 
 
-def _sample(scene: Scene, reads: tuple[int, ...]) -> Iterator[NDArray[Any]]:
-    """Read valid pixels (len(reads), n) in parts that are spread over the scene."""
+def _without_collars(scene: Scene, values: NDArray[Any]) -> tuple[NDArray[Any], tuple[str, ...]]:
+    """Leave out values (bands, n) at an end of the range that many pixels hold in all bands, and say so."""
+    warnings = []
+    total = values.shape[1]
+    for end in (np.min, np.max) * _MOST_COLLARS:
+        value = end(values)
+        held = (values == value).all(axis=0)
+        share = np.count_nonzero(held) / total
+        if share < _COLLAR or held.all():
+            continue
+        rest = values[:, ~held].astype(np.float64)
+        apart = abs(float(end(rest)) - float(value)) > _APART * (rest.max() - rest.min())
+        if apart or share > _MANY:
+            values = values[:, ~held]
+            warnings.append(
+                f"{scene.path}: about {share:.0%} of the pixels hold {value:g} in all bands, which is not declared as "
+                "nodata; they are left out of the scaling (gdal_edit -a_nodata declares it)"
+            )
+    return values, tuple(warnings)
+
+
+def _sample(scene: Scene, reads: tuple[int, ...]) -> NDArray[Any]:
+    """Read valid pixels (len(reads), n) of the full resolution, spread over the scene."""
     width, height = scene.frame.width, scene.frame.height
-    fits = [i for i, f in enumerate(scene.overview_factors) if width * height / f**2 <= 4 * _SAMPLE]
-    with scene.open_handle(fits[0] if fits else None) as handle:
-        size = handle.width * handle.height
-        if size <= _WHOLE:
-            boxes = [(0, y, handle.width, min(y + 512, handle.height)) for y in range(0, handle.height, 512)]
-            stride = max(1, round((size / _SAMPLE) ** 0.5))
-        else:
-            boxes, stride = _spread_boxes(scene, reads)
-        for box in boxes:
-            pixels, valid = scene.read(handle, reads, box)
-            pixels = pixels[:, ::stride, ::stride]
-            yield (pixels[:, valid[::stride, ::stride]] if valid is not None else pixels.reshape(len(reads), -1))
+    with scene.open_handle() as handle:
+        if width * height <= _WHOLE:
+            boxes = [(0, y, width, min(y + 512, height)) for y in range(0, height, 512)]
+            return _valid_pixels(scene, handle, reads, boxes, max(1, round((width * height / _SAMPLE) ** 0.5)))
+        for blocks in _BLOCKS:
+            found = _valid_pixels(scene, handle, reads, *_spread_boxes(scene, reads, blocks))
+            if found.shape[1] >= _ENOUGH:
+                break
+        return found
 
 
-def _spread_boxes(scene: Scene, reads: tuple[int, ...]) -> tuple[list[Box], int]:
-    """Choose about 144 of the stored blocks, evenly spread, and a stride for large ones."""
+def _valid_pixels(
+    scene: Scene, handle: rasterio.DatasetReader, reads: tuple[int, ...], boxes: Sequence[Box], stride: int
+) -> NDArray[Any]:
+    parts = []
+    for box in boxes:
+        pixels, valid = scene.read(handle, reads, box)
+        pixels = pixels[:, ::stride, ::stride]
+        parts.append(pixels.reshape(len(reads), -1) if valid is None else pixels[:, valid[::stride, ::stride]])
+    return np.concatenate(parts, axis=1) if parts else np.empty((len(reads), 0))
+
+
+def _spread_boxes(scene: Scene, reads: tuple[int, ...], most: int) -> tuple[list[Box], int]:
+    """Choose about ``most`` of the blocks that the file holds, evenly spread, and a stride for large ones."""
     width, height = scene.block
     blocks = written_blocks(scene, reads)
     if blocks is None:
         rows, cols = -(-scene.frame.height // height), -(-scene.frame.width // width)
-        across = min(cols, 12)
-        down = min(rows, 144 // across)
+        across = min(cols, math.isqrt(most))
+        down = min(rows, most // across)
         row = np.repeat(_evenly(rows, down), across)
         col = np.tile(_evenly(cols, across), down)
     else:
         written = np.flatnonzero(blocks)
-        row, col = np.divmod(written[_evenly(len(written), min(len(written), 144))], blocks.shape[1])
+        row, col = np.divmod(written[_evenly(len(written), min(len(written), most))], blocks.shape[1])
     stride = max(1, round((len(row) * width * height / _SAMPLE) ** 0.5))
     boxes = [
         (int(x), int(y), min(int(x) + width, scene.frame.width), min(int(y) + height, scene.frame.height))

@@ -66,7 +66,9 @@ class TileReader:
     workers : int
         Threads.
     prefetch : int
-        Number of batches that are read ahead.
+        Batches read ahead of the one that is handed out.
+    overview : int or None
+        Overview to read instead of the full resolution, from 0; see `nssa_gis.raster.coverage.choose_overview`.
 
     Attributes
     ----------
@@ -85,6 +87,7 @@ class TileReader:
         batch_size: int = 8,
         workers: int = 2,
         prefetch: int = 2,
+        overview: int | None = None,
     ) -> None:
         if tuple(bands) != scaling.bands:
             raise ValueError(f"bands {tuple(bands)} are not those of the scaling, {scaling.bands}")
@@ -96,7 +99,6 @@ class TileReader:
         self._grid, self._scaling, self._batch_size = grid, scaling, batch_size
         try:
             self.ids = np.arange(len(grid)) if ids is None else np.unique(np.asarray(ids, np.int64))
-            overview = _overview(self._scene, grid)
             self._source = CellSource(self._scene, scaling, overview, _CELL_BYTES, workers)
         except BaseException:
             if self._owned is not None:
@@ -192,10 +194,3 @@ def _batch(tiles: list[tuple[int, Tile]]) -> TileBatch:
     if any(tile[1] is not None for _, tile in tiles):
         valid = np.stack([np.ones(pixels.shape[2:], np.bool_) if t[1] is None else t[1] for _, t in tiles])
     return TileBatch(np.array([i for i, _ in tiles], np.int64), pixels, valid)
-
-
-def _overview(scene: Scene, grid: TileGrid) -> int | None:
-    """Find the coarsest overview that is still twice as fine as the target, so its own resampling has no effect."""
-    shrink = min(scene.frame.width / grid.width, scene.frame.height / grid.height)
-    fits = [i for i, factor in enumerate(scene.overview_factors) if factor * 2 <= shrink]
-    return fits[-1] if fits else None

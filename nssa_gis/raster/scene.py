@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from urllib.parse import urlsplit
@@ -23,6 +24,7 @@ from nssa_gis.errors import NssaError
 from nssa_gis.files import check_name, masked
 from nssa_gis.geo.frame import Frame
 from nssa_gis.geo.mapping import GroundControlPoint, RationalPolynomials
+from nssa_gis.raster.plausibility import varies_like_an_image
 
 #: Exceptions that rasterio raises when GDAL fails.
 READ_ERRORS = (RasterioError, CPLE_BaseError, OSError, UnicodeError)
@@ -71,7 +73,12 @@ class Scene:
     color_interp : tuple of str
         ``red``, ``gray``, ``alpha``, ``palette``, ``undefined``... by band.
     alpha : int or None
-        Band (from 1) that holds the opacity.
+        Band (from 1) that holds the opacity. A band that is tagged so but varies like an image (near infrared, say) is
+        none.
+    inverted_top : int or None
+        Highest value of a scene that stores white as 0 (MINISWHITE); its values are turned round when they are read.
+    notes : tuple of str
+        What the user should know of the file before trusting a result.
     palette : ndarray of uint8, shape (n, 4), or None
         Red, green, blue, opacity by pixel value, if the first band is a palette.
     block : tuple of int
@@ -108,7 +115,16 @@ class Scene:
         self.block: tuple[int, int] = (data.block_shapes[0][1], data.block_shapes[0][0])
         self.overview_factors = tuple(int(f) for f in data.overviews(1))
         kinds = {flag for flags in data.mask_flag_enums for flag in flags}
-        self._mask_band = self.alpha is None and not kinds <= {MaskFlags.all_valid, MaskFlags.nodata}
+        tagged = self.alpha
+        self.inverted_top = _inverted_top(data)
+        self.notes = tuple(_notes(self.path, data))
+        if self.alpha is not None and varies_like_an_image(data, self.alpha):
+            self.notes += (
+                f"{self.path}: band {self.alpha} is tagged as opacity (alpha) but varies like an image; "
+                "it is not used as a mask",
+            )
+            self.alpha = None
+        self._mask_band = tagged is None and not kinds <= {MaskFlags.all_valid, MaskFlags.nodata}
         self.frame = _frame(self.path, data)
 
     @property
@@ -164,7 +180,9 @@ class Scene:
         """
         x0, y0, x1, y1 = box
         window = Window(x0, y0, x1 - x0, y1 - y0)
-        wanted = list(bands) if self.alpha is None else [*bands, self.alpha]
+        # a band that is asked for is data, whatever its tag says
+        alpha = None if self.alpha in bands else self.alpha
+        wanted = list(bands) if alpha is None else [*bands, alpha]
         try:
             with rasterio.Env():
                 pixels = handle.read(wanted, window=window, out_dtype=self.dtype)
@@ -175,10 +193,12 @@ class Scene:
                 f"damaged, get it again ({_reason(error)})"
             ) from error
         valid = np.ones(pixels.shape[1:], np.bool_) if mask is None else mask > 0
-        if self.alpha is not None:
+        if alpha is not None:
             pixels, opacity = pixels[:-1], pixels[-1]
             valid &= opacity > 0
         self._mark_invalid(valid, pixels, bands)
+        if self.inverted_top is not None:
+            pixels = np.asarray(self.inverted_top - pixels, pixels.dtype)
         return pixels, None if valid.all() else valid
 
     def _mark_invalid(self, valid: NDArray[np.bool_], pixels: NDArray[np.generic], bands: tuple[int, ...]) -> None:
@@ -240,6 +260,8 @@ def _why_not_open(path: str, error: BaseException) -> str:
         return f"{path}: no permission to read it"
     if os.path.getsize(path) == 0:
         return f"{path}: the file is empty; get it again"
+    if "codec" in _reason(error).lower() or "compression" in _reason(error).lower():
+        return _missing_codec(path, error)
     with open(path, "rb") as file:
         head = file.read(4)
     if head in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
@@ -254,8 +276,17 @@ def _why_not_open(path: str, error: BaseException) -> str:
 
 
 def damaged(path: str, error: BaseException) -> NssaError:
-    """Error for a file that opens but cannot be used."""
+    """Say that a file opens but cannot be used."""
+    if "missing codec" in _reason(error).lower():
+        return NssaError(_missing_codec(path, error))
     return NssaError(f"{path}: the file is truncated or damaged; get it again ({_reason(error)})")
+
+
+def _missing_codec(path: str, error: BaseException) -> str:
+    return (
+        f"{path}: this installation cannot read its compression ({_reason(error)}); write it anew with another one, "
+        "such as DEFLATE, where a program reads it"
+    )
 
 
 def _reason(error: BaseException) -> str:
@@ -264,6 +295,29 @@ def _reason(error: BaseException) -> str:
         deepest = deepest.__cause__ or deepest.__context__  # type: ignore[assignment]
     text = " ".join(str(deepest).split())
     return text if len(text) <= 160 else text[:157] + "..."
+
+
+def _inverted_top(data: rasterio.DatasetReader) -> int | None:
+    """Highest value of a scene in which white is 0; None for all others."""
+    if data.tags(ns="IMAGE_STRUCTURE").get("MINISWHITE") != "YES" or np.dtype(data.dtypes[0]).kind != "u":
+        return None
+    bits = int(data.tags(1, ns="IMAGE_STRUCTURE").get("NBITS", 8 * np.dtype(data.dtypes[0]).itemsize))
+    return (1 << bits) - 1
+
+
+def _notes(path: str, data: rasterio.DatasetReader) -> Iterator[str]:
+    """Tell of further images in the file, and of a place that depends on the height of the ground."""
+    if data.subdatasets:
+        shown = ", ".join(data.subdatasets[:8])
+        yield (
+            f"{path}: it holds {len(data.subdatasets)} images and only the first one is used; "
+            f"give another one by its name: {shown}"
+        )
+    if data.transform.is_identity and not data.gcps[0] and data.rpcs is not None:
+        yield (
+            f"{path}: its place comes from the sensor model (RPC) at one height, {data.rpcs.height_off:g} m; objects "
+            "on higher or lower ground lie beside their true place; use an orthorectified scene for exact places"
+        )
 
 
 def _refuse_unusable(path: str, data: rasterio.DatasetReader) -> None:

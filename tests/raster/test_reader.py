@@ -15,7 +15,7 @@ from rasterio.windows import Window
 from nssa_gis.errors import NssaError
 from nssa_gis.geo.grid import TileGrid
 from nssa_gis.raster.cache import bounded_gdal_cache
-from nssa_gis.raster.coverage import empty_tiles
+from nssa_gis.raster.coverage import choose_overview, empty_tiles
 from nssa_gis.raster.radiometry import choose_bands, scaling_for
 from nssa_gis.raster.reader import TileReader
 from nssa_gis.raster.resample import resample, taps
@@ -55,8 +55,9 @@ def read_all(path, grid, wanted=3, **options):
     with open_scene(path) as scene:
         bands, _ = choose_bands(scene, None, wanted)
         scaling = scaling_for(scene, bands)
-        options.setdefault("ids", np.flatnonzero(~empty_tiles(scene, grid, scaling.reads)))
-        with TileReader(scene, grid, bands=bands, scaling=scaling, **options) as reader:
+        options.setdefault("ids", np.flatnonzero(~empty_tiles(scene, grid, scaling.reads)[0]))
+        overview, _ = choose_overview(scene, grid, scaling.reads)
+        with TileReader(scene, grid, bands=bands, scaling=scaling, overview=overview, **options) as reader:
             return list(reader), reader
 
 
