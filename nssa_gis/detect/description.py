@@ -60,6 +60,7 @@ def describe_scene(scene: Scene) -> dict[str, Any]:
         "placed_by": placed_by,
         "gsd_m": None if frame.gsd is None else [round(value, 6) for value in frame.gsd],
         "corners": [[float(x), float(y)] for x, y in corners],
+        "notes": [masked(note) for note in scene.notes],
     }
 
 

@@ -14,7 +14,7 @@ from nssa_gis.raster.scene import READ_ERRORS, Scene, damaged
 _MAP_PIXELS = 1 << 24
 #: Larger block tables are not read (it takes about a microsecond for each block).
 _MOST_BLOCKS = 4_000_000
-#: What an overview or a block table calls empty is looked at in this many places, in windows of this side.
+#: What an overview or a block table calls empty is probed at this many places, in windows of this side.
 _PROBES, _PROBE_SIDE = 256, 64
 
 Bools = NDArray[np.bool_]

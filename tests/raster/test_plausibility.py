@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from rasterio.enums import ColorInterp, Resampling
 
@@ -70,6 +70,8 @@ LAYOUTS = st.fixed_dictionaries(
 @given(layout=LAYOUTS, x=st.integers(0, 480), y=st.integers(0, 2180))
 def test_no_layout_changes_what_is_found(tmp_path, layout, x, y):
     """Two planted objects in a tall image, in any layout that GDAL writes, with nodata, overviews and masks."""
+    # GDAL itself cannot read the internal mask of a tall compressed strip ("Invalid strip byte count"): loud, not lost
+    assume(not (layout["mask"] and layout["blocks"] == "strip"))
     width, height = 500, 2200
     pixels = np.full((3, height, width), 60, np.uint8)
     pixels[:, : height // 3] = 0 if layout["sparse"] else 60
