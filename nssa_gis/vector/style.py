@@ -15,7 +15,8 @@ PALETTE = ("#E69F00", "#56B4E9", "#F0E442", "#CC79A7", "#D55E00", "#009E73", "#0
 
 #: Beyond the seventh class the colours repeat with another pen, so that no two of 21 classes look the same.
 _PENS = ("solid", "dash", "dot")
-_OTHER = "#DDDDDD"
+#: Of objects without a class, and of classes that a style does not list.
+OTHER_COLOUR = "#DDDDDD"
 _LINE_MM = "0.46"
 _STYLE_NAME = "nssa-gis"
 
@@ -64,7 +65,7 @@ def qml(classes: Sequence[tuple[int, str]], geometry: GeometryKind) -> str:
     # An empty value is QGIS's "all other values": classes that a later --append brings stay visible.
     other = str(len(classes))
     ET.SubElement(categories, "category", value="", type="string", label="other", symbol=other, render="true")
-    _symbol(symbols, len(classes), _OTHER, "solid", geometry)
+    _symbol(symbols, len(classes), OTHER_COLOUR, "solid", geometry)
     _field_settings(root)
     ET.SubElement(root, "previewExpression").text = '"class" || \' \' || round("score", 2)'
     ET.SubElement(root, "layerGeometryType").text = "0" if geometry == "point" else "2"

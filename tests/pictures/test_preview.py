@@ -117,7 +117,7 @@ def test_errors(tmp_path, frame, info, detections):
         '{"type": "FeatureCollection", "features": [{"type": "Feature", "properties": {"a": 1}, "geometry": '
         '{"type": "Point", "coordinates": [1, 2]}}]}'
     )
-    with pytest.raises(NssaError, match="lacks the fields"):
+    with pytest.raises(NssaError, match="lacks the field class"):
         draw_preview(image, tmp_path / "other.geojson", tmp_path / "out.png")
 
 
