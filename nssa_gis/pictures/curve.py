@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nssa_gis.errors import NssaError, UsageError
-from nssa_gis.pictures.plots import figure
+from nssa_gis.files import atomic_write
+from nssa_gis.pictures.plots import figure, save
 
 #: Figures of a step, in the order of the table.
 _FIELDS = ("elapsed", "loss", "classes", "boxes", "positives", "norm", "rate")
@@ -96,18 +96,14 @@ def write_curves(curves: Sequence[Curve], output: Path) -> None:
     NssaError
         A picture needs matplotlib, which is not installed; or the file cannot be written.
     """
-    makers = {".png": _picture, ".csv": _table}
-    if output.suffix.lower() not in makers:
-        raise UsageError(f"{output}: give a name that ends in .png (a picture) or .csv (a table)")
-    data = makers[output.suffix.lower()](curves)
-    partial = output.with_name(f".{output.name}.partial")
-    try:
-        partial.write_bytes(data)
-        os.replace(partial, output)
-    except OSError as error:
-        raise NssaError(f"{output}: cannot be written ({error.strerror or error})") from None
-    finally:
-        partial.unlink(missing_ok=True)
+    match output.suffix.lower():
+        case ".png":
+            save(_picture(curves), output)
+        case ".csv":
+            with atomic_write(output) as partial:
+                partial.write_bytes(_table(curves).encode())
+        case _:
+            raise UsageError(f"{output}: give a name that ends in .png (a picture) or .csv (a table)")
 
 
 def _sources(event: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -119,7 +115,7 @@ def _column(rows: Sequence[dict[str, Any]], key: str) -> NDArray[np.float64]:
     return np.array([np.nan if value is None else float(value) for value in values], np.float64)
 
 
-def _table(curves: Sequence[Curve]) -> bytes:
+def _table(curves: Sequence[Curve]) -> str:
     """One row for each logged step or validation, one column for each figure and for AP50 and AP of each source."""
     sources = list(dict.fromkeys(source for curve in curves for source in curve.accuracy))
     text = io.StringIO()
@@ -134,10 +130,10 @@ def _table(curves: Sequence[Curve]) -> bytes:
                 found = curve.accuracy.get(source) if step in validated else None
                 values += [found[m][validated[step]] if found else np.nan for m in _MEASURES]
             writer.writerow([curve.name, int(step), *("" if np.isnan(v) else f"{v:.7g}" for v in values)])
-    return text.getvalue().encode()
+    return text.getvalue()
 
 
-def _picture(curves: Sequence[Curve]) -> bytes:
+def _picture(curves: Sequence[Curve]) -> Any:
     try:
         drawn = figure(9, 10)
     except NssaError as error:
@@ -167,9 +163,7 @@ def _picture(curves: Sequence[Curve]) -> bytes:
     for axes in (loss, accuracy):
         if axes.get_legend_handles_labels()[0]:
             axes.legend(fontsize="small", frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
-    target = io.BytesIO()
-    drawn.savefig(target, format="png", dpi=120)
-    return target.getvalue()
+    return drawn
 
 
 def _draw_steps(loss: Any, rate: Any, curve: Curve, colour: str, *, alone: bool) -> None:

@@ -57,7 +57,7 @@ class Objects:
         return len(self.shapes)
 
     def outline(self, number: int) -> list[NDArray[np.float64]]:
-        """Closed rings (K, 2) of one shape, in pixels of the scene."""
+        """Return the closed rings (K, 2) of one shape, in pixels of the scene."""
         return [shapely.get_coordinates(ring) for ring in shapely.get_rings(self.shapes[number])]
 
 
@@ -94,10 +94,10 @@ def read_objects(path: str | os.PathLike[str], scene: Scene) -> Objects:
     with np.errstate(invalid="ignore"):
         on = (boxes[:, :2] < [scene.frame.width, scene.frame.height]).all(1) & (boxes[:, 2:] > 0).all(1)
     if len(on) and not on.any():
-        told = "is known by its coordinates alone, without a CRS" if crs is None else f"has the CRS {crs.name}"
+        told = "without a CRS" if crs is None else f"in {crs.name}"
         raise NssaError(
-            f"{path}: none of its {len(on)} objects lies on {scene.path}; check that it is the layer of this scene "
-            f"(the layer {told})"
+            f"{path}: none of its {len(on)} objects ({told}) lies on the scene {scene.path}; give the layer of this "
+            "scene"
         )
     class_id, names = _classes(fields["class"], fields.get("class_id"))
     shapes, boxes, class_id = shapes[on], boxes[on], class_id[on]
@@ -130,11 +130,10 @@ def _read_parquet(path: Path) -> tuple[NDArray[np.object_], Any, dict[str, NDArr
 
     with pq.ParquetFile(path) as file:
         geo = json.loads(file.schema_arrow.metadata[b"geo"])
-        table = file.read(
-            [name for name in file.schema_arrow.names if name in _FIELDS or name == geo["primary_column"]]
-        )
-    wkb = table[geo["primary_column"]].to_numpy()
-    crs = geo["columns"][geo["primary_column"]].get("crs", "OGC:CRS84")  # a missing one means longitude and latitude
+        place = geo["primary_column"]
+        table = file.read([name for name in file.schema_arrow.names if name in (place, *_FIELDS)])
+    wkb = table[place].to_numpy()
+    crs = geo["columns"][place].get("crs", "OGC:CRS84")  # a missing one means longitude and latitude
     return wkb, crs, {name: table[name].to_numpy() for name in table.column_names if name in _FIELDS}
 
 

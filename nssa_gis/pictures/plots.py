@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nssa_gis.errors import NssaError
-from nssa_gis.evaluate.protocols import ProtocolScore
+from nssa_gis.files import atomic_write
+
+if TYPE_CHECKING:
+    from nssa_gis.evaluate.protocols import ProtocolScore
 
 
 def figure(width: float, height: float) -> Any:
-    """Give an empty figure of a size in inches.
+    """Return an empty figure of a size in inches.
 
     Raises
     ------
@@ -33,15 +36,10 @@ def save(drawn: Any, path: Path) -> None:
     Raises
     ------
     NssaError
-        The place cannot be written.
+        The file cannot be written.
     """
-    partial = path.with_name(f".{path.name}.part")
-    try:
-        drawn.savefig(partial, format="png", dpi=110)
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise NssaError(f"cannot write {path}: {error}") from None
+    with atomic_write(path) as partial:
+        drawn.savefig(partial, format="png", dpi=120)
 
 
 def draw_precision_recall(score: ProtocolScore, path: Path) -> None:

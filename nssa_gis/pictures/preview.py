@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from nssa_gis.errors import NssaError, UsageError
-from nssa_gis.files import check_name, keep_inputs
+from nssa_gis.errors import UsageError
+from nssa_gis.files import atomic_write, check_name, keep_inputs
 from nssa_gis.pictures.objects import NO_CLASS, Objects, read_objects
 from nssa_gis.pictures.options import PreviewOptions
 from nssa_gis.pictures.view import SceneView
@@ -103,18 +102,8 @@ def draw_preview(
     with open_scene(scene_path) as scene:
         keep_inputs([png_path], [*scene.files, layer_path])
         picture = _compose(SceneView(scene), read_objects(layer_path, scene), max_side, details)
-    _save(picture, png_path)
-
-
-def _save(picture: Image.Image, path: Path) -> None:
-    """Write beside the place and move there, so that an old picture is lost only to a whole new one."""
-    try:
-        with tempfile.TemporaryDirectory(prefix=f".{path.name}.partial-", dir=path.parent) as folder:
-            partial = Path(folder) / path.name
-            picture.save(partial, "PNG")
-            os.replace(partial, path)
-    except OSError as error:
-        raise NssaError(f"{path}: cannot be written ({error.strerror or error}); choose another place") from error
+    with atomic_write(png_path) as partial:
+        picture.save(partial, "PNG")
 
 
 def _compose(view: SceneView, objects: Objects, max_side: int, details: int) -> Image.Image:
