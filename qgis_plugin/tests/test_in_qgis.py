@@ -200,9 +200,7 @@ def test_the_german_texts_are_read(application, monkeypatch):
     with pytest.raises(engine.EngineError, match="ist nicht installiert"):
         engine.find_engine("", None)
     algorithm = QgsApplication.processingRegistry().createAlgorithmById("nssa:detect")
-    assert (
-        algorithm.parameterDefinition("CONFIDENCE").help() == "Nur Objekte mit mindestens dieser Konfidenz behalten."
-    )
+    assert algorithm.parameterDefinition("CONFIDENCE").help() == "Nur Objekte mit mindestens dieser Konfidenz behalten."
 
 
 def test_qgis_process_end_to_end(tmp_path):
