@@ -7,7 +7,7 @@ import rasterio
 from numpy.typing import NDArray
 
 from nssa_gis.geo.grid import TileGrid
-from nssa_gis.raster.plausibility import overview_fault
+from nssa_gis.raster.overviews import overview_fault
 from nssa_gis.raster.scene import READ_ERRORS, Scene, damaged
 
 #: The coarse validity map is read from an overview with at most this many pixels.
