@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from nssa_gis.errors import NssaError, UsageError
+from nssa_gis.files import atomic_write
 from nssa_gis_cli.console import progress
 from nssa_gis_cli.options import debug_option, progress_option
 
@@ -229,10 +230,5 @@ def _table(score: ProtocolScore) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.part")
-    try:
+    with atomic_write(path) as partial:
         partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise NssaError(f"cannot write {path}: {error}") from None

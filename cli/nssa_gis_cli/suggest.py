@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from nssa_gis.errors import NssaError, UsageError
+from nssa_gis.files import atomic_write
 from nssa_gis_cli.console import progress
 from nssa_gis_cli.options import debug_option, progress_option
 
@@ -130,13 +131,8 @@ def suggest(
             lambda done: show({"event": "tile", "done": done, "total": len(images), "detections": 0}),
             turned=turned,
         )
-    partial = output.with_name(f".{output.name}.part")
-    try:
+    with atomic_write(output) as partial:
         partial.write_text(json.dumps(table), encoding="utf-8")
-        partial.replace(output)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise NssaError(f"cannot write {output}: {error}") from None
     doubtful = sum(a["iscrowd"] for a in table["annotations"])
     mistakes = sum(len(i.get("mistakes", ())) for i in table["images"])
     seen = f"{mistakes} mistakes" if empty else f"{len(table['annotations']) - doubtful} labels, {doubtful} doubtful"

@@ -34,6 +34,7 @@ import numpy as np
 
 from nssa_gis.boxes.columns import GridDetections
 from nssa_gis.errors import NssaError
+from nssa_gis.files import atomic_write
 
 _MAGIC = b"NSSAJRN1"
 _HEAD = struct.Struct("<QI")
@@ -104,17 +105,9 @@ class Journal:
         """
         header = json.dumps({"fingerprint": fingerprint, "info": info or {}}, sort_keys=True).encode()
         # Whole or not at all: a run that dies here must not leave a file that is no journal.
-        partial = path.with_name(path.name + ".partial")
+        with atomic_write(path) as partial:
+            partial.write_bytes(_MAGIC + _HEAD.pack(len(header), zlib.crc32(header)) + header)
         try:
-            try:
-                with open(partial, "wb") as file:
-                    file.write(_MAGIC + _HEAD.pack(len(header), zlib.crc32(header)) + header)
-                    file.flush()
-                    os.fsync(file.fileno())
-                os.replace(partial, path)
-            except OSError:
-                partial.unlink(missing_ok=True)
-                raise
             journal = open(path, "r+b")
         except OSError as error:
             raise _write_error(path, error) from error

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from nssa_gis.errors import NssaError
+from nssa_gis.files import atomic_write
 from nssa_gis.model.network import DetectionNetwork
 from nssa_gis.runtime.backends.torch import build_detector
 from nssa_gis.runtime.folding import fold_batch_norm
@@ -86,13 +87,8 @@ def export_onnx(package: ModelPackage, path: Path, opset: int = 17, side: int | 
     error = difference(detector, data, side)
     if not error < 1e-4:
         raise NssaError(f"{path}: not written: ONNX Runtime differs from PyTorch by {error:.1e}; try another --opset")
-    partial = path.with_name(f".{path.name}.part")
-    try:
+    with atomic_write(path) as partial:
         partial.write_bytes(data)
-        partial.replace(path)
-    except OSError as fault:
-        partial.unlink(missing_ok=True)
-        raise NssaError(f"cannot write {path}: {fault}") from None
     return error
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from nssa_gis.errors import NssaError, first_fault
+from nssa_gis.files import atomic_write
 from nssa_gis.model.config import PAD_MULTIPLE
 
 if TYPE_CHECKING:
@@ -241,18 +242,13 @@ def save_package(path: str | os.PathLike[str], weights: Mapping[str, Tensor], in
     import torch
     from safetensors.torch import save
 
-    path = Path(path)
     stored = {
         k: v.detach().to("cpu", torch.float16 if v.is_floating_point() else v.dtype).contiguous()
         for k, v in weights.items()
     }
-    partial = path.with_name(f".{path.name}.partial")
-    try:
+    with atomic_write(path) as partial:
         # through bytes: save_file would make a file that only its owner can read
         partial.write_bytes(save(stored, {_KEY: json.dumps({"format": FORMAT, **json.loads(info.model_dump_json())})}))
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def read_metadata(path: Path) -> dict[str, str]:

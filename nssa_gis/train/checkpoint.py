@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor
 
 from nssa_gis.errors import NssaError
+from nssa_gis.files import atomic_write, remove_leftovers, write_error
 from nssa_gis.runtime.package import read_metadata
 
 _KEY = "nssa_gis_checkpoint"
@@ -27,14 +27,23 @@ def save_checkpoint(path: Path, parts: dict[str, dict[str, Tensor]], progress: d
         Named state dicts (``model``, ``ema``, ``optimizer``).
     progress : dict
         JSON-able state of the run.
+
+    Raises
+    ------
+    NssaError
+        It cannot be written; an older checkpoint stays as it was.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     # clones, because parameters and their EMA may not share storage in the file
     tensors = {f"{part}/{k}": v.detach().clone().contiguous() for part, s in parts.items() for k, v in s.items()}
-    partial = path.with_name(f".{path.name}.partial")
-    save_file(tensors, partial, metadata={_KEY: json.dumps(progress)})
-    os.replace(partial, path)
+    remove_leftovers(path)
+    with atomic_write(path) as partial:
+        try:
+            save_file(tensors, partial, metadata={_KEY: json.dumps(progress)})
+        except SafetensorError as error:
+            raise write_error(path, error) from error
 
 
 def load_checkpoint(path: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:

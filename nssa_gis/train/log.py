@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from nssa_gis.errors import NssaError
+from nssa_gis.files import atomic_write
 
 #: Name of the log in a run folder.
 LOG_NAME = "log.jsonl"
@@ -113,9 +113,8 @@ def _names(logs: Sequence[Path]) -> list[str]:
 def _cut(path: Path, step: int) -> None:
     """Drop the events after a step, atomically."""
     kept = [event for event in read_log(path) if event.get("step", 0) <= step]
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text("".join(json.dumps(_plain(event)) + "\n" for event in kept), encoding="utf-8")
-    os.replace(partial, path)
+    with atomic_write(path) as partial:
+        partial.write_text("".join(json.dumps(_plain(event)) + "\n" for event in kept), encoding="utf-8")
 
 
 def _plain(value: Any) -> Any:

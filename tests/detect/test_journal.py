@@ -153,7 +153,7 @@ def test_a_disk_full_at_the_start_leaves_nothing(tmp_path):
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))  # every write fails
     try:
-        with pytest.raises(NssaError, match="cannot write the journal"):
+        with pytest.raises(NssaError, match="cannot be written"):
             Journal.create(tmp_path / "j", MARK)
         with OutputLock(tmp_path / "a.gpkg"), pytest.raises(NssaError, match="held by an unknown process"):
             OutputLock(tmp_path / "a.gpkg")
