@@ -6,13 +6,11 @@ import os
 from dataclasses import dataclass
 
 import numpy as np
-import pyogrio
 import shapely
 from numpy.typing import NDArray
-from pyogrio.errors import DataSourceError
 from pyproj import CRS, Transformer
 
-from nssa_gis.errors import NssaError
+from nssa_gis.vector.reader import read_layer
 
 
 @dataclass(frozen=True)
@@ -106,19 +104,13 @@ def _overlaps(
 
 
 def _read(
-    path: str | os.PathLike[str], field: str | None, crs: str | None
-) -> tuple[NDArray[np.object_], NDArray[np.float64], str | None]:
+    path: str | os.PathLike[str], field: str | None, crs: CRS | None
+) -> tuple[NDArray[np.object_], NDArray[np.float64], CRS | None]:
     """Polygons, one column (ones where absent) and the CRS; reprojected to ``crs`` where both are known."""
-    try:
-        # a styled GeoPackage holds its styles as a second layer, without geometry
-        layer = next((name for name, kind in pyogrio.list_layers(path) if kind), None)
-        meta, _, wkb, columns = pyogrio.raw.read(path, layer=layer, columns=[field] if field else [])
-    except (DataSourceError, OSError) as error:
-        raise NssaError(f"cannot read the layer {os.fspath(path)}: {error}") from None
-    polygons = shapely.from_wkb(wkb)
-    values = columns[0] if columns else np.ones(len(polygons))
-    own = meta["crs"]
-    if crs and own and CRS.from_user_input(own) != CRS.from_user_input(crs):
-        change = Transformer.from_crs(own, crs, always_xy=True)
+    layer = read_layer(path, [field] if field else [])
+    polygons = layer.shapes
+    values = layer.columns[field] if field in layer.columns else np.ones(len(layer))
+    if crs is not None and layer.crs is not None and layer.crs != crs:
+        change = Transformer.from_crs(layer.crs, crs, always_xy=True)
         polygons = shapely.transform(polygons, lambda p: np.column_stack(change.transform(p[:, 0], p[:, 1])))
-    return polygons, values, own
+    return polygons, values, layer.crs

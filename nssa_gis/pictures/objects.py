@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyogrio
 import pyproj
 import shapely
 from numpy.typing import NDArray
@@ -17,6 +14,7 @@ from numpy.typing import NDArray
 from nssa_gis.errors import NssaError
 from nssa_gis.geo.frame import Frame
 from nssa_gis.raster.scene import Scene
+from nssa_gis.vector.reader import read_layer
 
 #: Fields that are used where they exist; ``w_px`` and ``h_px`` give a point its size.
 _FIELDS = ["class", "class_id", "scene", "w_px", "h_px"]
@@ -83,13 +81,13 @@ def read_objects(path: str | os.PathLike[str], scene: Scene) -> Objects:
     NssaError
         The layer cannot be read, has no field ``class`` or no geometry, or none of its objects lies on the scene.
     """
-    wkb, crs, fields = _read(Path(path))
-    if "class" not in fields:
+    layer = read_layer(path, _FIELDS)
+    crs = layer.crs
+    if "class" not in layer.columns:
         raise NssaError(f"{path}: it lacks the field class; give a layer that detect wrote")
-    mine = _of_scene(fields.get("scene"), scene.name, len(wkb))
-    fields = {name: values[mine] for name, values in fields.items()}
-    shapes = shapely.force_2d(shapely.from_wkb(wkb[mine]))
-    shapes = _sized(_to_pixels(shapes, crs, scene.frame, path), fields)
+    mine = _of_scene(layer.columns.get("scene"), scene.name, len(layer))
+    fields = {name: values[mine] for name, values in layer.columns.items()}
+    shapes = _sized(_to_pixels(layer.shapes[mine], crs, scene.frame, path), fields)
     boxes = shapely.bounds(shapes)
     with np.errstate(invalid="ignore"):
         on = (boxes[:, :2] < [scene.frame.width, scene.frame.height]).all(1) & (boxes[:, 2:] > 0).all(1)
@@ -103,38 +101,6 @@ def read_objects(path: str | os.PathLike[str], scene: Scene) -> Objects:
     shapes, boxes, class_id = shapes[on], boxes[on], class_id[on]
     upright = shapely.area(shapes) >= _FILLED * np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
     return Objects(shapes, boxes, upright, class_id, names, int((~on).sum()))
-
-
-def _read(path: Path) -> tuple[NDArray[np.object_], pyproj.CRS | None, dict[str, NDArray[Any]]]:
-    """Geometries as WKB (N,), their CRS, and the fields of `_FIELDS` that the layer has."""
-    try:
-        if path.suffix.lower() in (".parquet", ".geoparquet"):
-            wkb, crs, fields = _read_parquet(path)
-        else:
-            kinds = pyogrio.list_layers(path)  # the styles of a GeoPackage are a layer without geometry
-            layer = next((name for name, kind in kinds if kind is not None), None)
-            if layer is None:
-                raise NssaError(f"{path}: it has no layer with geometry; give the file that detect wrote")
-            meta, _, wkb, values = pyogrio.raw.read(path, layer=layer, columns=_FIELDS)
-            crs, fields = meta["crs"], dict(zip(meta["fields"], values, strict=True))
-        known = None if crs is None else pyproj.CRS.from_user_input(crs)
-    except (RuntimeError, OSError, KeyError, ValueError, pyproj.exceptions.CRSError) as error:
-        text = " ".join(str(error).split())
-        raise NssaError(f"{path}: cannot be read ({text}); give the file that detect wrote") from error
-    # GeoPackage and Shapefile have a placeholder where there is no CRS
-    return wkb, None if known is None or "Engineering" in known.type_name else known, fields
-
-
-def _read_parquet(path: Path) -> tuple[NDArray[np.object_], Any, dict[str, NDArray[Any]]]:
-    import pyarrow.parquet as pq
-
-    with pq.ParquetFile(path) as file:
-        geo = json.loads(file.schema_arrow.metadata[b"geo"])
-        place = geo["primary_column"]
-        table = file.read([name for name in file.schema_arrow.names if name in (place, *_FIELDS)])
-    wkb = table[place].to_numpy()
-    crs = geo["columns"][place].get("crs", "OGC:CRS84")  # a missing one means longitude and latitude
-    return wkb, crs, {name: table[name].to_numpy() for name in table.column_names if name in _FIELDS}
 
 
 def _of_scene(named: NDArray[Any] | None, scene: str, count: int) -> NDArray[np.bool_]:

@@ -6,22 +6,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyogrio
 import shapely
+
+from nssa_gis.vector.reader import read_layer
 
 
 def layer_records(path: Path) -> list[Any]:
     """Geometry and all fields of a layer, in the order of the file, as values that can be compared."""
-    meta, _, geometry, fields = pyogrio.raw.read(path, layer=path.stem)
-    return [geometry.tolist(), *[(name, f.tolist()) for name, f in zip(meta["fields"], fields, strict=True)]]
+    layer = read_layer(path)
+    return [layer.wkb.tolist(), *[(name, values.tolist()) for name, values in layer.columns.items()]]
 
 
 def layer_boxes(path: Path) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Boxes of a layer in scene pixels with the class, ``x0, y0, x1, y1, class_id`` (N, 5), sorted."""
     names = ["x_px", "y_px", "w_px", "h_px", "class_id"]
-    meta, _, _, fields = pyogrio.raw.read(path, layer=path.stem, columns=names, read_geometry=False)
-    column = dict(zip(meta["fields"], fields, strict=True))
-    x, y, w, h, label = (column[name].astype(np.float64) for name in names)
+    columns = read_layer(path, names).columns
+    x, y, w, h, label = (columns[name].astype(np.float64) for name in names)
     return ordered(np.stack([x, y, x + w, y + h, label], axis=1))
 
 

@@ -1,0 +1,128 @@
+"""Read a layer back, of any format that is written here, with the same names and types of columns."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyogrio
+import shapely
+from numpy.typing import NDArray
+from pyproj import CRS
+from pyproj.exceptions import CRSError
+
+from nssa_gis.errors import NssaError
+from nssa_gis.vector.schema import FIELDS
+from nssa_gis.vector.target import DRIVERS
+
+_TYPES = {f.name: np.dtype(f.dtype) for f in FIELDS if f.dtype != "string"}
+#: Fields by the names that a Shapefile gives them.
+_FULL_NAMES = {f.short: f.name for f in FIELDS if f.short != f.name}
+
+
+@dataclass(frozen=True)
+class Layer:
+    """N rows of a layer.
+
+    Attributes
+    ----------
+    wkb : ndarray of bytes, shape (N,)
+        Geometries; None where a row has none.
+    crs : pyproj.CRS or None
+        None: image pixels, or unknown.
+    columns : dict of str to ndarray, each of shape (N,)
+        The fields. Text is in arrays of object, None where it is missing; a missing number is NaN.
+    """
+
+    wkb: NDArray[np.object_]
+    crs: CRS | None
+    columns: dict[str, NDArray[Any]]
+
+    def __len__(self) -> int:
+        return len(self.wkb)
+
+    @property
+    def shapes(self) -> NDArray[np.object_]:
+        """Geometries as shapely objects, shape (N,), without z."""
+        return np.asarray(shapely.force_2d(shapely.from_wkb(self.wkb)))
+
+
+def read_layer(path: str | os.PathLike[str], columns: Sequence[str] | None = None, layer: str | None = None) -> Layer:
+    """Read a layer.
+
+    Parameters
+    ----------
+    path : path
+        GeoPackage, GeoJSON, FlatGeobuf, GeoParquet, Shapefile, CSV, or another vector file that GDAL reads.
+    columns : sequence of str, optional
+        Fields wanted; those that the layer lacks are left out. None: all.
+    layer : str, optional
+        Name of the layer; None: the first one with geometry.
+
+    Returns
+    -------
+    Layer
+        Rows in the order of the file.
+
+    Raises
+    ------
+    NssaError
+        The file cannot be read, or has no such layer with geometry.
+    """
+    path = Path(path)
+    try:
+        if DRIVERS.get(path.suffix.lower()) == "Parquet":
+            wkb, crs, values = _read_parquet(path, columns)
+        else:
+            wkb, crs, values = _read_gdal(path, columns, layer)
+        known = None if crs is None else CRS.from_user_input(crs)
+    except (RuntimeError, OSError, KeyError, ValueError, CRSError) as error:
+        text = " ".join(str(error).split())
+        raise NssaError(f"{path}: cannot be read ({text}); give the file that detect wrote") from error
+    if known is not None and "Engineering" in known.type_name:
+        known = None  # what GeoPackage and Shapefile have in the place of a missing CRS
+    names = {name: _FULL_NAMES.get(name, name) for name in values}
+    return Layer(wkb, known, {names[name]: _typed(column, names[name]) for name, column in values.items()})
+
+
+def _read_gdal(
+    path: Path, columns: Sequence[str] | None, layer: str | None
+) -> tuple[NDArray[np.object_], Any, dict[str, NDArray[Any]]]:
+    if layer is None:
+        # the styles of a GeoPackage are a layer without geometry
+        layer = next((name for name, kind in pyogrio.list_layers(path) if kind is not None), None)
+        if layer is None:
+            raise NssaError(f"{path}: it has no layer with geometry; give the file that detect wrote")
+    wanted = None if columns is None else [*columns, *(short for short, name in _FULL_NAMES.items() if name in columns)]
+    options = {"KEEP_GEOM_COLUMNS": "NO"} if path.suffix.lower() == ".csv" else {}
+    meta, _, wkb, values = pyogrio.raw.read(path, layer=layer, columns=wanted, **options)
+    return wkb, meta["crs"], dict(zip(meta["fields"], values, strict=True))
+
+
+def _read_parquet(
+    path: Path, columns: Sequence[str] | None
+) -> tuple[NDArray[np.object_], Any, dict[str, NDArray[Any]]]:
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        geo = json.loads(file.schema_arrow.metadata[b"geo"])
+        place = geo["primary_column"]
+        names = [name for name in file.schema_arrow.names if columns is None or name in columns]
+        table = file.read([place, *(name for name in names if name != place)])
+    wkb = table[place].to_numpy()
+    crs = geo["columns"][place].get("crs", "OGC:CRS84")  # a missing one means longitude and latitude
+    return wkb, crs, {name: table[name].to_numpy() for name in table.column_names if name != place}
+
+
+def _typed(values: NDArray[Any], name: str) -> NDArray[Any]:
+    """Turn text into numbers: all fields of a CSV are text, empty where there is no value."""
+    wanted = _TYPES.get(name)
+    if wanted is None or values.dtype != object:
+        return values
+    numbers = np.array([np.nan if text in (None, "") else float(text) for text in values], np.float64)
+    return numbers if np.isnan(numbers).any() else numbers.astype(wanted)
