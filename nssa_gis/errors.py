@@ -53,7 +53,7 @@ def first_fault(error: ValidationError) -> str:
     message = first["msg"].removeprefix("Value error, ").removeprefix("Input ").replace("a valid tuple", "a list")
     if first["type"] == "missing":
         message = "is missing"
-    elif first["type"] == "extra_forbidden":
+    elif first["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         message = "is not known; check the spelling"
     elif message.startswith("should") and not isinstance(first["input"], dict):
         message += f", not {first['input']!a:.60}"

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import sys
-from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic.dataclasses import dataclass
+
+from nssa_gis.errors import first_fault
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -19,7 +25,23 @@ PAD_MULTIPLE = 64
 STRIDES = (4, 8, 16, 32)
 
 
-@dataclass(frozen=True)
+def _levels(strides: tuple[int, ...]) -> tuple[int, ...]:
+    if not set(strides) <= set(STRIDES) or len(set(strides)) != len(strides):
+        raise ValueError(f"should be some of the strides {STRIDES}, each once")
+    return strides
+
+
+# The limits are checked before any memory is allocated for a network of these sizes.
+_Count = Annotated[int, Field(ge=1, le=65_536)]
+_Small = Annotated[int, Field(ge=1, le=64)]
+_Depth = Annotated[int, Field(ge=0, le=64)]
+_Strides = Annotated[tuple[int, ...], Field(min_length=1), AfterValidator(_levels)]
+_Widths = Annotated[tuple[_Count, ...], Field(min_length=3, max_length=4)]
+_Depths = Annotated[tuple[_Depth, ...], Field(min_length=3, max_length=4)]
+_SETTINGS = ConfigDict(extra="forbid", strict=True)
+
+
+@dataclass(frozen=True, config=_SETTINGS)
 class SparseAttentionConfig:
     """Non-semantic sparse attention (:class:`nssa_gis.model.nssa.NonSemanticSparseAttention`).
 
@@ -37,13 +59,13 @@ class SparseAttentionConfig:
         Channels per attention head.
     """
 
-    strides: tuple[int, ...] = (8,)
+    strides: _Strides = (8,)
     partition: Literal["local", "dilated"] = "local"
-    window: int = 8
-    head_dim: int = 16
+    window: _Small = 8
+    head_dim: _Count = 16
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_SETTINGS)
 class CrossLayerConfig:
     """Cross-layer channel attention (:class:`nssa_gis.model.cross_layer.CrossLayerChannelAttention`).
 
@@ -61,14 +83,14 @@ class CrossLayerConfig:
         Width of the point-wise MLP relative to the channels; 0 leaves the MLP out.
     """
 
-    strides: tuple[int, ...] = (4, 8, 16)
-    hidden: int = 16
-    heads: int = 4
+    strides: _Strides = (4, 8, 16)
+    hidden: _Count = 16
+    heads: _Count = 4
     activation: Literal["dyt", "dyisru", "derf", "layernorm"] = "dyt"
-    mlp_ratio: int = 0
+    mlp_ratio: Annotated[int, Field(ge=0, le=16)] = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_SETTINGS)
 class WaveletConfig:
     """Diffusion wavelet convolution (:class:`nssa_gis.model.diffusion_wavelet.DiffusionWaveletConv`).
 
@@ -86,14 +108,14 @@ class WaveletConfig:
         Learn the filters instead of keeping them fixed.
     """
 
-    strides: tuple[int, ...] = (4, 8)
+    strides: _Strides = (4, 8)
     form: Literal["atrous", "chebyshev"] = "atrous"
-    bands: int = 3
-    order: int = 4
+    bands: Annotated[int, Field(ge=1, le=8)] = 3
+    order: _Small = 4
     learnable: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_SETTINGS)
 class DetectorConfig:
     """Everything that determines the shape of the network.
 
@@ -126,14 +148,14 @@ class DetectorConfig:
     """
 
     name: str = "nssa-s"
-    classes: int = 1
-    in_channels: int = 3
-    stem: int = 24
-    widths: tuple[int, ...] = (48, 96, 160)
-    depths: tuple[int, ...] = (1, 2, 2)
-    neck: tuple[int, ...] = (64, 64, 128)
-    head_depth: int = 2
-    head_strides: tuple[int, ...] = (4, 8)
+    classes: _Count = 1
+    in_channels: _Count = 3
+    stem: _Count = 24
+    widths: _Widths = (48, 96, 160)
+    depths: _Depths = (1, 2, 2)
+    neck: _Widths = (64, 64, 128)
+    head_depth: _Depth = 2
+    head_strides: _Strides = (4, 8)
     sparse_attention: SparseAttentionConfig | None = SparseAttentionConfig()
     cross_layer: CrossLayerConfig | None = CrossLayerConfig()
     wavelet: WaveletConfig | None = WaveletConfig()
@@ -163,20 +185,18 @@ class DetectorConfig:
             Keys are unknown or missing (the package comes from another version of the network), or the values do not
             fit together.
         """
-        parts = {
-            "sparse_attention": SparseAttentionConfig,
-            "cross_layer": CrossLayerConfig,
-            "wavelet": WaveletConfig,
-        }
-        built = _checked(cls, values)
-        for key, part in parts.items():
-            if built.get(key) is not None:
-                built[key] = part(**_checked(part, built[key]))
-        config = cls(**built)
-        config.check()
-        return config
+        for name, kind in {"the network": cls, **_MODULES}.items():
+            part = values if kind is cls else values.get(name)
+            missing = {f.name for f in fields(kind)} - _LATER - set(part) if isinstance(part, dict) else ()
+            if missing:  # a default may be another function under the same weights
+                raise ValueError(f"{name} lacks {', '.join(sorted(missing))}")
+        try:
+            return TypeAdapter(cls).validate_json(json.dumps(values))  # as JSON: lists become tuples
+        except ValidationError as error:
+            raise ValueError(first_fault(error)) from None
 
-    def check(self) -> None:
+    @model_validator(mode="after")
+    def _check(self) -> DetectorConfig:
         """Raise ValueError unless the parts fit together."""
         levels = 4 if self.trunk == "resnet" else 3
         if not len(self.widths) == len(self.depths) == len(self.neck) == levels:
@@ -206,56 +226,16 @@ class DetectorConfig:
                         f"sparse_attention: head_dim {self.sparse_attention.head_dim} does not divide the "
                         f"{width[stride]} channels at stride {stride}"
                     )
+        return self
 
 
-#: Upper limits of single numbers. They are checked before any memory is allocated.
-_MOST = {"depths": 64, "head_depth": 64, "window": 64, "bands": 8, "order": 64, "mlp_ratio": 16}
-_MOST_OTHERS = 65_536
-#: These may be 0.
-_OPTIONAL = ("depths", "head_depth", "mlp_ratio")
 #: Keys that packages of version 0.1 lack; missing ones get the defaults.
 _LATER = frozenset(("trunk", "pyramid", "learnable"))
-_MODULES = ("sparse_attention", "cross_layer", "wavelet")
-_CHOICES = {
-    "trunk": ("csp", "resnet"),
-    "pyramid": ("path", "cross"),
-    "partition": ("local", "dilated"),
-    "activation": ("dyt", "dyisru", "derf", "layernorm"),
-    "form": ("atrous", "chebyshev"),
+_MODULES: dict[str, Any] = {
+    "sparse_attention": SparseAttentionConfig,
+    "cross_layer": CrossLayerConfig,
+    "wavelet": WaveletConfig,
 }
-
-
-def _checked(cls: type[Any], values: Any) -> dict[str, Any]:
-    """Turn lists into tuples; keys must be the fields of ``cls``, values of the right type and within limits."""
-    names = {f.name for f in fields(cls)}
-    if not isinstance(values, dict) or not names - _LATER <= set(values) <= names:
-        found = sorted(map(str, values)) if isinstance(values, dict) else type(values).__name__
-        raise ValueError(f"{cls.__name__} needs the keys {sorted(names)}, got {found}")
-    given: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-    usual = cls()
-    for name, value in given.items():
-        if is_dataclass(getattr(usual, name)):
-            continue
-        if not _fits(name, value, getattr(usual, name)):
-            raise ValueError(f"{cls.__name__}: {name} cannot be {str(value)[:40]!r}")
-    return given
-
-
-def _fits(name: str, value: Any, usual: Any) -> bool:
-    """Whether a value is of the kind of the usual one and in range."""
-    if isinstance(usual, str):
-        return isinstance(value, str) and value in _CHOICES.get(name, (value,))
-    if isinstance(usual, bool):
-        return isinstance(value, bool)
-    if not isinstance(usual, tuple):
-        least, most = 0 if name in _OPTIONAL else 1, _MOST.get(name, _MOST_OTHERS)
-        return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
-    if not isinstance(value, tuple):
-        return False
-    if name.endswith("strides"):
-        return len(value) > 0 and all(type(v) is int and v in STRIDES for v in value) and len(set(value)) == len(value)
-    return 3 <= len(value) <= 4 and all(_fits(name, v, usual[0]) for v in value)
-
 
 #: The named networks: three sizes for a CPU, and one with the sizes of the published networks.
 SIZES: dict[str, DetectorConfig] = {

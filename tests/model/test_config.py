@@ -51,6 +51,14 @@ def test_names_still_work():
         ("[cross_layer]\nheads = 3", "do not divide"),
         ("[sparse_attention]\nhead_dim = 24", "does not divide"),
         ('[sparse_attention]\npartition = "zz"', "partition"),
+        ("[wavelet]\nbands = 9", r"wavelet\.bands: should be less than or equal to 8, not 9"),
+        ("widths = [48, 96, 1000000]", "widths 3: should be less than"),
+        ("widths = [48, 96.5, 160]", "widths 2: should be a valid integer, not 96.5"),
+        ("head_strides = [8, 8]", "head_strides: should be some of the strides"),
+        ("head_strides = [64]", "head_strides: should be some of the strides"),
+        ("wavelet = true", "wavelet"),
+        ("stem = 0", "stem: should be greater than or equal to 1, not 0"),
+        ("stem = 2024-01-01", "mine.toml"),
     ],
 )
 def test_wrong_files_are_told(tmp_path, text, words):

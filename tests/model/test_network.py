@@ -82,5 +82,8 @@ def test_config_round_trip_and_unknown_keys():
     values["dropout"] = 1
     with pytest.raises(ValueError, match="dropout"):
         DetectorConfig.from_dict(values)
+    del values["dropout"], values["sparse_attention"]["partition"]
+    with pytest.raises(ValueError, match="sparse_attention lacks partition"):
+        DetectorConfig.from_dict(values)
     with pytest.raises(ValueError, match="nssa-x"):
         named_config("nssa-x", 1)
