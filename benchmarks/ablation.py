@@ -133,7 +133,7 @@ def _open_gain(trainer: Trainer, value: float) -> None:
     """Start the gain of the cross-layer attention at a larger value."""
     for model in (trainer.model, trainer.average.module):
         for activation in model.neck.cross_layer.act:  # type: ignore[union-attr]
-            activation.gain.fill_(value)  # type: ignore[union-attr, operator]
+            activation.gain.fill_(value)
 
 
 def score(folder: Path, truths: Sequence[ImageTruth]) -> dict[str, float]:

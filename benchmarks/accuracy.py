@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -224,7 +224,7 @@ def calibration(sources: dict[str, list[Pair]]) -> dict[str, object]:
 
 def false_boxes(
     model: DetectionNetwork,
-    splits: dict[str, Sequence[Sequence[LabelledImage]]],
+    splits: Mapping[str, Sequence[Sequence[LabelledImage]]],
     gsd: float,
     nms_iou: float,
     threshold: float,

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import rivals
-from nssa_gis.boxes.columns import SceneDetections
+from nssa_gis.boxes.columns import Detections, SceneDetections
 
 _SCRIPT = Path(rivals.__file__)
 
@@ -40,7 +40,7 @@ def parser(description: str) -> argparse.ArgumentParser:
     return options
 
 
-def columns(found: SceneDetections) -> np.ndarray[Any, np.dtype[np.float64]]:
+def columns(found: Detections) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Return the rows that the rivals read: x0, y0, x1, y1, score, label."""
     return np.column_stack([found.boxes, found.scores, found.labels]).astype(np.float64)
 
@@ -95,8 +95,8 @@ def report(rows: Sequence[dict[str, Any]], left_out: Sequence[str], header: Sequ
     widths = [max(len(name), *(len(line[k]) for line in table)) for k, name in enumerate(header)]
     for line in [list(header), ["-" * w for w in widths], *table]:
         print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
-    for line in left_out:
-        print(f"skipped: {line}")
+    for reason in left_out:
+        print(f"skipped: {reason}")
     if target:
         target.write_text(json.dumps({"rows": list(rows), "left_out": list(left_out)}, indent=1) + "\n")
 

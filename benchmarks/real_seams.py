@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 import nssa_gis.train
 from benchmarks.engine import parser, print_rows, write_json
 from benchmarks.overlap_merge import METHODS, merge
-from nssa_gis.boxes.columns import GridDetections
+from nssa_gis.boxes.columns import Detections, GridDetections, SceneDetections
 from nssa_gis.detect.plan import CANDIDATE_SHARE
 from nssa_gis.errors import NssaError
 from nssa_gis.evaluate.coco import evaluate_boxes, ignored, match
@@ -36,6 +37,8 @@ from nssa_gis.train.recipe import load_recipe
 RECIPE = Path(nssa_gis.train.__file__).parent / "recipes" / "vehicles.toml"
 _TILINGS = ((128, 64), (256, 64))
 _FLOOR = 0.02
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -68,11 +71,12 @@ class Sheet:
         return room
 
 
-def whole(sheet: Sheet, backend: Backend, multiple: int) -> GridDetections:
+def whole(sheet: Sheet, backend: Backend, multiple: int) -> SceneDetections:
     """Run the network on the image in one piece."""
     height, width = sheet.pixels.shape[1:]
     found = backend.predict(sheet.window(0, 0, width + -width % multiple, height + -height % multiple), _FLOOR)
-    return _clipped(found, width, height)
+    boxes, inside = _clipped(found.boxes, width, height)
+    return SceneDetections.of(boxes, found.scores[inside], found.labels[inside])
 
 
 def tiled(sheet: Sheet, backend: Backend, grid: TileGrid) -> GridDetections:
@@ -80,30 +84,33 @@ def tiled(sheet: Sheet, backend: Backend, grid: TileGrid) -> GridDetections:
     parts = [GridDetections.empty()]
     for number, (x0, y0, x1, y1) in enumerate(grid.windows(np.arange(len(grid))).tolist()):
         found = backend.predict(sheet.window(x0, y0, x1 - x0, y1 - y0), _FLOOR)
-        boxes = found.boxes + np.array([x0, y0, x0, y0])
-        parts.append(_clipped(GridDetections.of(boxes, found.scores, found.labels, number), *_size(grid)))
-    raw = GridDetections.concat(parts)
-    return GridDetections.of(raw.boxes, raw.scores, raw.labels, raw.tile, grid.cut_sides(raw.boxes, raw.tile))
+        boxes, inside = _clipped(found.boxes + np.array([x0, y0, x0, y0]), grid.width, grid.height)
+        tile = np.full(len(boxes), number)
+        cut = grid.cut_sides(boxes, tile)
+        parts.append(GridDetections.of(boxes, found.scores[inside], found.labels[inside], tile, cut))
+    return GridDetections.concat(parts)
 
 
-def _size(grid: TileGrid) -> tuple[int, int]:
-    return grid.width, grid.height
+def _clipped(boxes: Floats, width: int, height: int) -> tuple[Floats, NDArray[np.bool_]]:
+    """Boxes clipped to an image, without those outside it, and which ones these are."""
+    boxes = np.clip(boxes, 0, np.array([width, height] * 2, np.float64))
+    inside = np.asarray((boxes[:, 2:] > boxes[:, :2]).all(axis=1))
+    return boxes[inside], inside
 
 
-def _clipped(found: GridDetections, width: int, height: int) -> GridDetections:
-    boxes = np.clip(found.boxes, 0, np.array([width, height] * 2, np.float64))
-    inside = GridDetections.of(boxes, found.scores, found.labels, found.tile, found.cut)
-    return inside.take(np.asarray((boxes[:, 2:] > boxes[:, :2]).all(axis=1)))
+def _final(found: Detections) -> SceneDetections:
+    """Take the detections as those of a scene: an image is processed on its own grid."""
+    return SceneDetections(found.boxes, found.scores, found.labels)
 
 
 def figures(
-    truths: Sequence[ImageTruth], all_: Sequence[GridDetections], confident: Sequence[GridDetections]
+    truths: Sequence[ImageTruth], all_: Sequence[SceneDetections], confident: Sequence[SceneDetections]
 ) -> dict[str, Any]:
     """AP50 of all boxes; precision, recall and F1 of the boxes that a user would get."""
     classes = 1 + max(int(np.concatenate([d.labels, t.labels, [0]]).max()) for d, t in zip(all_, truths, strict=True))
     ap50 = evaluate_boxes(truths, all_, classes).ap50
     kept = [d.take(~ignored(d, t)) for t, d in zip(truths, confident, strict=True)]
-    hits = sum(int(match(t, d).sum()) for t, d in zip(truths, kept, strict=True))
+    hits = sum(int(np.count_nonzero(match(t, d))) for t, d in zip(truths, kept, strict=True))
     found, total = sum(map(len, kept)), sum(len(t.boxes) for t in truths)
     return {
         "objects": total,
@@ -125,11 +132,11 @@ def rows_of(source: str, sheets: Sequence[Sheet], backend: Backend, package: Mod
         raw = [tiled(s, backend, g) for s, g in zip(sheets, grids, strict=True)]
         share = sum(map(len, raw)) / max(sum(map(len, single)), 1)
         for method in METHODS:
-            merged = [merge(d, g, method) for d, g in zip(raw, grids, strict=True)]
+            merged = [_final(merge(d, g, method)) for d, g in zip(raw, grids, strict=True)]
             confident = []
             for found, grid in zip(raw, grids, strict=True):
                 candidates = found.take(found.scores >= least * CANDIDATE_SHARE)
-                final = merge(candidates, grid, method)
+                final = _final(merge(candidates, grid, method))
                 confident.append(final.take(final.scores >= least))
             row = {"source": source, "tile": tile, "overlap": overlap, "method": method}
             rows.append(row | {"raw_per_object": round(share, 2)} | figures(truths, merged, confident))

@@ -65,7 +65,8 @@ def torchvision(rows: Rows, *, threshold: float) -> Rows:
 
     torch.set_num_threads(1)
     boxes, scores, labels = (torch.from_numpy(np.ascontiguousarray(c)) for c in (rows[:, :4], rows[:, 4], rows[:, 5]))
-    return rows[batched_nms(boxes, scores, labels, threshold).numpy()]
+    kept: Rows = rows[batched_nms(boxes, scores, labels, threshold).numpy()]
+    return kept
 
 
 def supervision(rows: Rows, *, kind: str, threshold: float) -> Rows:
@@ -124,8 +125,8 @@ def main(method: str, folder: str) -> int:
         peak = peak_rss_mb()
         # Renamed when complete, because the caller may end this process at any time.
         part = source.with_suffix(".part.npz")
-        columns = {"boxes": merged[:, :4], "scores": merged[:, 4], "labels": merged[:, 5]}
-        np.savez(part, **columns, seconds=seconds, cpu_seconds=cpu, peak_rss_mb=peak)
+        boxes, scores, labels = merged[:, :4], merged[:, 4], merged[:, 5]
+        np.savez(part, boxes=boxes, scores=scores, labels=labels, seconds=seconds, cpu_seconds=cpu, peak_rss_mb=peak)
         part.replace(source.with_suffix(".out.npz"))
     return 0
 

@@ -18,7 +18,8 @@ from pathlib import Path
 from nssa_gis.analysis.layers import agreement, score_layer
 from nssa_gis.detect.detector import Detector
 from nssa_gis.detect.options import DetectOptions
-from nssa_gis.detect.run import DetectResult, detect_scene
+from nssa_gis.detect.result import DetectResult
+from nssa_gis.detect.run import detect_scene
 
 SAMPLE = Path(__file__).parents[1] / "sample_data"
 TILES = (384, 640, 1024)

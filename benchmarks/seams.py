@@ -19,14 +19,14 @@ from benchmarks import rivals
 from benchmarks.compare import columns, parser, report, run_rival
 from benchmarks.overlap_merge import METHODS, merge
 from benchmarks.worlds import WORLDS, World, build
-from nssa_gis.boxes.columns import GridDetections
+from nssa_gis.boxes.columns import Detections, GridDetections
 from nssa_gis.boxes.iou import overlapping_pairs, pair_iou
 from nssa_gis.seams.pairs import one_to_one
 
 _HEADER = ("world", "method", "missed_pct", "spurious_pct", "box_err_px", "wrong_class_pct", "seconds")
 
 
-def score(world: World, found: GridDetections) -> dict[str, float]:
+def score(world: World, found: Detections) -> dict[str, float]:
     """Compare a result with the truth of its world."""
     truth, count = world.truth.boxes(), len(world.truth)
     both = np.concatenate([truth, found.boxes])

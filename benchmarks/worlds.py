@@ -41,7 +41,8 @@ class Objects:
         half = self.size[:, None, :] / 2 * np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]])
         cos, sin = np.cos(self.angle)[:, None], np.sin(self.angle)[:, None]
         rotated = np.stack([half[..., 0] * cos - half[..., 1] * sin, half[..., 0] * sin + half[..., 1] * cos], axis=-1)
-        return self.centre[:, None, :] + rotated
+        around: Floats = self.centre[:, None, :] + rotated
+        return around
 
     def boxes(self) -> Floats:
         """Axis-aligned boxes, (N, 4)."""
@@ -122,11 +123,11 @@ def clip_polygons(polygons: Floats, windows: Floats) -> Floats:
     edge = (b - a)[:, :, None, :]
     offset = window_corners[:, None, :, :] - a[:, :, None, :]
     cross = edge[..., 0] * offset[..., 1] - edge[..., 1] * offset[..., 0]
-    enclosed = (cross >= 0).all(axis=1) | (cross <= 0).all(axis=1)
+    enclosed = np.asarray((cross >= 0).all(axis=1) | (cross <= 0).all(axis=1))
     candidates.append(np.where(enclosed[..., None], window_corners, np.nan))
     points = np.concatenate(candidates, axis=1)
     low, high = windows[:, None, :2] - 1e-9, windows[:, None, 2:] + 1e-9
-    inside = ((points >= low) & (points <= high)).all(axis=2)
+    inside = np.asarray(((points >= low) & (points <= high)).all(axis=2))
     least = np.where(inside[..., None], points, np.inf).min(axis=1)
     most = np.where(inside[..., None], points, -np.inf).max(axis=1)
     boxes = np.concatenate([least, most], axis=1).reshape(count, 4)
@@ -152,7 +153,8 @@ def detect(truth: Objects, grid: TileGrid, how: Detector, rng: Rng) -> tuple[Gri
     sighted &= rng.random(len(which)) >= how.missed
     rows = np.flatnonzero(sighted)
     rows = np.concatenate([rows, rows[rng.random(len(rows)) < how.doubled]])
-    which, tile, windows, seen, extent, full = (v[rows] for v in (which, tile, windows, seen, extent, full))
+    which, tile = which[rows], tile[rows]
+    windows, seen, extent, full = windows[rows], seen[rows], extent[rows], full[rows]
     sigma = how.jitter + how.jitter_part * extent
     noise = rng.normal(size=(len(rows), 4)) * np.concatenate([sigma, sigma], axis=1)
     if how.short:
