@@ -5,7 +5,6 @@ from hypothesis import strategies as st
 
 from nssa_gis.boxes.iou import expand_ranges, overlapping_pairs, pair_iou
 from nssa_gis.boxes.nms import independent_set, nms
-from nssa_gis.seams.pairs import one_to_one
 
 
 def random_boxes(rng, count, extent):
@@ -74,22 +73,6 @@ def test_threshold_is_checked():
 def test_expand_ranges():
     i, j = expand_ranges(np.array([3, 5, 7]), np.array([5, 4, 8]))
     assert (i.tolist(), j.tolist()) == ([0, 0, 2], [3, 4, 7])
-
-
-@settings(deadline=None, max_examples=60)
-@given(seed=st.integers(0, 2**32), count=st.integers(0, 200), values=st.sampled_from([2, 1000]))
-def test_matching_equals_the_plain_loop(seed, count, values):
-    rng = np.random.default_rng(seed)
-    pairs = np.unique(rng.integers(0, 20, (count, 2)), axis=0).reshape(-1, 2)
-    pairs = pairs[rng.permutation(len(pairs))]
-    i, j, value = pairs[:, 0], pairs[:, 1], rng.integers(0, values, len(pairs)) / values
-    used1, used2, expected = set(), set(), set()
-    for k in np.lexsort((j, i, -value)):
-        if i[k] not in used1 and j[k] not in used2:
-            used1.add(i[k])
-            used2.add(j[k])
-            expected.add(k)
-    assert set(one_to_one(i, j, value).tolist()) == expected
 
 
 def test_independent_set_of_a_long_chain():

@@ -186,6 +186,14 @@ def test_only_the_band_is_held(grid):
 def test_wrong_use_is_refused(grid):
     merger = SeamMerger(grid)
     merger.add_row(1, GridDetections.empty())
+    with pytest.raises(ValueError, match=r"row -1: expected one from 0 to 2"):
+        SeamMerger(grid).add_row(-1, GridDetections.empty())
+    with pytest.raises(ValueError, match=r"row 3: expected one from 2 to 2"):
+        merger.add_row(3, GridDetections.empty())
+    for tile in (-1, 9):
+        outside = GridDetections.of([[0, 0, 9, 9]], 0.5, 0, tile, 0)
+        with pytest.raises(ValueError, match="the grid of 9 tiles"):
+            merge_detections(outside, grid)
     with pytest.raises(ValueError, match="row 1"):
         merger.add_row(1, GridDetections.empty())
     with pytest.raises(ValueError, match="another row"):
