@@ -24,6 +24,7 @@ import torch
 
 from benchmarks.compare import report
 from nssa_gis.boxes.columns import SceneDetections
+from nssa_gis.detect.detector import Detector
 from nssa_gis.evaluate.coco import average_precisions, without_ignored
 from nssa_gis.evaluate.protocols import AITOD_AREAS
 from nssa_gis.evaluate.sources import detect_image
@@ -34,6 +35,7 @@ from nssa_gis.runtime.backends.torch import cpu_has_bf16
 from nssa_gis.runtime.folding import fold_batch_norm
 from nssa_gis.train.checkpoint import load_checkpoint
 from nssa_gis.train.datasets import load_split
+from nssa_gis.train.description import describe
 from nssa_gis.train.recipe import Recipe, load_recipe
 from nssa_gis.train.trainer import Trainer, TrainOptions
 
@@ -106,9 +108,11 @@ def train(name: str, variant: Variant, recipe: Recipe, options: TrainOptions, fo
     parts, _ = load_checkpoint(trainer.checkpoint)
     model = DetectionNetwork(variant.config).eval()
     model.load_state_dict(parts["ema"])
+    info = describe(recipe, variant.config, trainer.train_images)
+    detector = Detector.of_network(model, info, autocast=trainer.autocast)
     rows = []
     for number, image in enumerate(_chosen(held_out)):
-        found, _ = detect_image(model, image, recipe.gsd, trainer.autocast, 0.5)
+        found, _ = detect_image(detector, image)
         rows.append(np.column_stack((np.full(len(found), number), found.boxes, found.scores, found.labels)))
     partial = folder / "partial.npz"
     np.savez(partial, rows=np.concatenate(rows), seconds=time.monotonic() - started)
@@ -183,10 +187,7 @@ def _truths(recipe: Recipe) -> list[ImageTruth]:
     """Labels of the scored images, in pixels of the working grid."""
     truths = []
     for image in _chosen(load_split(recipe, "val")):
-        height, width = image.height, image.width
-        zoom = image.gsd / recipe.gsd
-        scale = np.array([round(width * zoom) / width, round(height * zoom) / height] * 2, np.float32)
-        truths.append(image.truth(scale))
+        truths.append(image.truth(np.full(4, image.gsd / recipe.gsd, np.float32)))
     return truths
 
 

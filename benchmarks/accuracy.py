@@ -15,17 +15,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+from PIL import Image
 
 import nssa_gis.train
+from nssa_gis.detect.detector import Detector
 from nssa_gis.evaluate.calibration import PlattScaling, calibration_error, fit_platt_scaling, reliability
 from nssa_gis.evaluate.coco import average_precisions, ignored, iou_matrix, precision_recall, without_ignored
 from nssa_gis.evaluate.sources import Pair, accuracies, curves, detect_image, detect_sources
 from nssa_gis.labels.images import LabelledImage
 from nssa_gis.labels.registry import read_table
-from nssa_gis.model.network import DetectionNetwork
 from nssa_gis.raster.resample import resample_image
-from nssa_gis.runtime.backends.torch import build_detector
-from nssa_gis.runtime.package import DEFAULT_MODEL, load_package
+from nssa_gis.runtime.package import DEFAULT_MODEL
 from nssa_gis.train.datasets import load_split
 from nssa_gis.train.recipe import Recipe, Source, load_recipe
 
@@ -53,11 +53,12 @@ def main() -> None:
         help="score against the labels that the sources publish, without the additions of the recipe (a source "
         "without own labels keeps them)",
     )
+    parser.add_argument("--device", default="cpu", help="device of the network (default %(default)s)")
     parser.add_argument("--quick", action="store_true", help="at most 20 images a source")
     parser.add_argument("--json", type=Path, help="write the rows to this file")
     args = parser.parse_args()
-    package = load_package(args.model)
-    info, model = package.info, build_detector(package)
+    detector = Detector(args.model, device=args.device)
+    info = detector.info
     recipe, limit = load_recipe(args.recipe, args.data_root), 20 if args.quick else None
     if tuple(recipe.classes) != info.classes:
         parser.error(
@@ -69,9 +70,10 @@ def main() -> None:
         splits = {"training": load_split(recipe, "train"), "held-out": load_split(recipe, "val")}
     held_out = splits["held-out"]
     rows = []
-    print(f"{info.name} {info.version}, float32{', labels as published' if args.published else ''}\n{_HEAD}")
+    labels = ", labels as published" if args.published else ""
+    print(f"{info.name} {info.version}, {detector.description}{labels}\n{_HEAD}")
     for gsd in sorted({*(float(g) for g in args.gsds.split(",") if g), info.gsd}):
-        pairs = detect_sources(model, held_out, gsd, nms_iou=info.nms_iou, limit=limit)
+        pairs = detect_sources(detector, held_out, gsd, limit)
         for source, a in accuracies(pairs, len(info.classes)).items():
             rows.append({"gsd": gsd, "source": source, **{k: v for k, v in a.__dict__.items() if k != "platt"}})
             print(
@@ -82,8 +84,9 @@ def main() -> None:
             usual = pairs
     coarse = []
     for gsd in map(float, filter(None, args.scene_gsds.split(","))):
-        images = [[reduced(image, gsd) for image in source] for source in held_out]
-        pairs = detect_sources(model, images, info.gsd, nms_iou=info.nms_iou, limit=limit)
+        with TemporaryDirectory() as folder:
+            images = [[reduced(image, gsd, Path(folder)) for image in source] for source in held_out]
+            pairs = detect_sources(detector, images, limit=limit)
         for source, a in accuracies(pairs, len(info.classes)).items():
             coarse.append({"scene_gsd": gsd, "source": source, "ap50": a.ap50, "ap": a.ap, "f1": a.f1})
             print(f"scenes of {gsd:.2f} m: {source:18s} AP50 {a.ap50:.3f} AP {a.ap:.3f} F1 {a.f1:.3f}")
@@ -93,7 +96,7 @@ def main() -> None:
         "by class": by_class(usual, info.classes, threshold),
         "recall by size": recall_by_size([p for pairs in usual.values() for p in pairs], threshold),
         "calibration": calibration(usual),
-        "false boxes": false_boxes(model, splits, info.gsd, info.nms_iou, threshold, args.quick),
+        "false boxes": false_boxes(detector, splits, threshold, args.quick),
     }
     if args.json:
         args.json.write_text(
@@ -123,7 +126,7 @@ def as_published(recipe: Recipe, folder: Path) -> Recipe:
     return recipe.model_copy(update={"sources": sources})
 
 
-def reduced(image: LabelledImage, gsd: float) -> LabelledImage:
+def reduced(image: LabelledImage, gsd: float, folder: Path) -> LabelledImage:
     """Make an image as coarse as ``gsd``; one that is so already is left as it is."""
     if image.gsd >= gsd:
         return image
@@ -131,7 +134,9 @@ def reduced(image: LabelledImage, gsd: float) -> LabelledImage:
     scale = np.array([width / image.width, height / image.height] * 2, np.float32)
     pixels = resample_image(image.pixels, height, width)
     boxes, ignore = image.boxes * scale, image.ignore * scale
-    return replace(image, loaded=pixels, width=width, height=height, gsd=gsd, boxes=boxes, ignore=ignore)
+    path = folder / f"{image.source}_{image.path.stem}.tif"
+    Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0))).save(path)
+    return replace(image, path=path, width=width, height=height, gsd=gsd, boxes=boxes, ignore=ignore)
 
 
 def at_threshold(sources: dict[str, list[Pair]], threshold: float) -> list[dict[str, float | str]]:
@@ -223,12 +228,7 @@ def calibration(sources: dict[str, list[Pair]]) -> dict[str, object]:
 
 
 def false_boxes(
-    model: DetectionNetwork,
-    splits: Mapping[str, Sequence[Sequence[LabelledImage]]],
-    gsd: float,
-    nms_iou: float,
-    threshold: float,
-    quick: bool,
+    detector: Detector, splits: Mapping[str, Sequence[Sequence[LabelledImage]]], threshold: float, quick: bool
 ) -> dict[str, float]:
     """Count detections per km2 on the images of a split on which there is no object."""
     rates = {}
@@ -237,7 +237,7 @@ def false_boxes(
         for name in sorted({source for source, _ in empty}):
             images = [i for (source, _), i in empty.items() if source == name][:: 10 if quick else 1]
             area = sum(i.width * i.height * i.gsd**2 for i in images) / 1e6
-            found = [detect_image(model, image, gsd, None, nms_iou)[0] for image in images]
+            found = [detect_image(detector, image)[0] for image in images]
             false = sum(int((d.scores >= threshold).sum()) for d in found)
             rates[f"{split} {name}"] = round(false / area, 1)
             print(

@@ -14,7 +14,6 @@ from nssa_gis_cli.console import progress
 from nssa_gis_cli.options import debug_option, progress_option
 
 if TYPE_CHECKING:
-    from nssa_gis.evaluate.protocols import ProtocolScore
     from nssa_gis.runtime.views import Augmentation
 
 PROTOCOLS = ("coco", "visdrone", "visdrone-official", "aitod")
@@ -120,68 +119,31 @@ def evaluate(
     """
     for path in (json_file, curve):
         _check_free(path, overwrite)
-    from nssa_gis.evaluate.dataset_run import (
-        detect_entries,
-        only_classes,
-        spread,
-    )
-    from nssa_gis.evaluate.protocols import score_protocol
-    from nssa_gis.labels.classes import class_table, classes_not_exhaustive, truth_of, usable_entries
-    from nssa_gis.labels.registry import read_table
-    from nssa_gis.runtime.backends.protocol import create_backend
-    from nssa_gis.runtime.package import load_package
-    from nssa_gis.runtime.views import with_views
+    from nssa_gis.detect.detector import Detector
+    from nssa_gis.evaluate.evaluation import evaluate_model
+    from nssa_gis.labels.classes import parse_classes
 
-    package = load_package(model)
-    table = read_table(dataset, kind, annotations, images)
-    chosen = class_table(package.info.classes, table.categories, _classes(classes))
-    entries = usable_entries(table, chosen)
-    if not entries:
-        raise NssaError(f"{dataset}: no image is left to evaluate: none labels one of the classes exhaustively")
-    entries = spread(entries, limit)
-    backend = with_views(create_backend(package, device, "auto", threads), tta)
-    with progress(progress_mode) as show:
-        show(
-            {
-                "event": "start",
-                "scene": str(dataset),
-                "backend": backend.description,
-                "tiles": len(entries),
-                "tiles_done": 0,
-            }
+    with Detector(model, device=device, threads=threads, tta=tta) as detector, progress(progress_mode) as show:
+        found = evaluate_model(
+            detector,
+            dataset,
+            protocols=protocols,
+            classes=parse_classes(classes),
+            label_format=kind,
+            annotations=annotations,
+            images=images,
+            gsd=gsd,
+            scale=scale,
+            limit=limit,
+            progress=show,
         )
-        found = detect_entries(
-            backend,
-            package.info,
-            entries,
-            scale,
-            gsd,
-            lambda done: show({"event": "tile", "done": done, "total": len(entries), "detections": 0}),
-        )
-    truths = [truth_of(entry, chosen, classes_not_exhaustive(entry, table.categories, chosen)) for entry in entries]
-    used = [k for k in range(len(package.info.classes)) if k in chosen]
-    names = [package.info.classes[k] for k in used]
-    truths, found = only_classes(truths, found, used)
-    scores = [score_protocol(name, truths, found, names) for name in dict.fromkeys(protocols)]
-    click.echo(f"{package.info.name} {package.info.version} on {dataset}: {len(entries)} images, {backend.description}")
-    for score in scores:
-        click.echo(_table(score))
+    click.echo(found.to_text())
     if json_file:
-        facts = {
-            "model": package.info.name,
-            "model_version": package.info.version,
-            "dataset": str(dataset),
-            "images": len(entries),
-            "scale": scale,
-            "backend": backend.description,
-            "categories": {table.categories[k]: package.info.classes[c] for k, c in enumerate(chosen) if c >= 0},
-            "protocols": [score.to_dict() for score in scores],
-        }
-        _write(json_file, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
+        _write(json_file, json.dumps(found.to_dict(), indent=1, ensure_ascii=False) + "\n")
     if curve:
         from nssa_gis.pictures.plots import draw_precision_recall
 
-        draw_precision_recall(scores[0], curve)
+        draw_precision_recall(found.protocols[0], curve)
 
 
 def _check_free(path: Path | None, overwrite: bool) -> None:
@@ -192,41 +154,6 @@ def _check_free(path: Path | None, overwrite: bool) -> None:
         raise NssaError(f"{path}: exists already; give another name or --overwrite")
     if not path.parent.is_dir():
         raise UsageError(f"{path}: the folder {path.parent} does not exist")
-
-
-def _classes(given: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
-    """Read ``vehicle=car+truck`` options, several also between commas."""
-    table = {}
-    for item in (part for text in given for part in text.split(",")):
-        name, sign, members = item.partition("=")
-        table[name.strip()] = tuple(m.strip() for m in (members if sign else name).split("+"))
-        if not all((name.strip(), *table[name.strip()])):
-            raise UsageError(f"{item!r} is no class; write CLASS=CATEGORY+CATEGORY")
-    return table
-
-
-def _table(score: ProtocolScore) -> str:
-    """Lines of figures in per cent of one protocol."""
-
-    def cell(value: float) -> str:
-        return "    -" if value != value else f"{100 * value:5.1f}"
-
-    rows = [f"\nprotocol {score.protocol}, {score.truths} objects"]
-    rows.append(
-        "  " + "  ".join(f"{n} {cell(v)}" for n, v in (("AP", score.ap), ("AP50", score.ap50), ("AP75", score.ap75)))
-    )
-    if score.areas:
-        rows.append("  " + "  ".join(f"AP {area} {cell(value)}" for area, value in score.areas.items()))
-    rows.append("  " + "  ".join(f"AR{limit} {cell(value)}" for limit, value in score.recalls.items()))
-    width = max(len("all together"), *(len(c.name) for c in score.classes))
-    rows.append(f"  {'class'.ljust(width)}  objects     AP   AP50      P      R     F1  threshold")
-    for c in score.classes:
-        figures = "  ".join(map(cell, (c.ap, c.ap50, c.precision, c.recall, c.f1)))
-        rows.append(f"  {c.name.ljust(width)}  {c.truths:7d}  {figures}       {c.threshold:.2f}")
-    if len(score.classes) > 1:
-        figures = "  ".join(map(cell, (score.ap, score.ap50, score.precision, score.recall, score.f1)))
-        rows.append(f"  {'all together'.ljust(width)}  {score.truths:7d}  {figures}       {score.threshold:.2f}")
-    return "\n".join(rows)
 
 
 def _write(path: Path, text: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -96,47 +95,28 @@ def suggest(
         raise NssaError(f"{output}: exists already; give another name or --overwrite")
     if not output.parent.is_dir():
         raise UsageError(f"{output}: the folder {output.parent} does not exist")
-    if doubt > sure:
-        raise UsageError(f"--doubt {doubt:g} is above --sure {sure:g}")
     wanted = dict(map(_field, only))
-    import torch
+    from nssa_gis.detect.detector import Detector
+    from nssa_gis.train import pseudo_labels
 
-    from nssa_gis.runtime.backends.torch import build_detector, cpu_has_bf16
-    from nssa_gis.runtime.package import load_package
-    from nssa_gis.train.datasets import load_split
-    from nssa_gis.train.pseudo_labels import Doubt, suggest
-    from nssa_gis.train.recipe import Recipe, Source
-
-    if threads:
-        torch.set_num_threads(threads)
-    info = load_package(model).info
-    classes: dict[str, tuple[str, ...]] = {name: (name,) for name in info.classes}
-    source = Source(path=dataset, gsd=gsd, only=wanted)
-    recipe = Recipe(name="suggest", gsd=info.gsd, gsd_range=info.gsd_range, classes=classes, sources=(source,))
-    (images,) = load_split(recipe, "train")
-    if not images:
-        raise NssaError(f"{dataset}: no images {'with ' + ', '.join(only) if only else 'there'}")
-    network = build_detector(load_package(model)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    with progress(progress_mode) as show:
-        show({"event": "start", "scene": str(dataset), "backend": info.name, "tiles": len(images), "tiles_done": 0})
-        table = suggest(
-            network,
-            images,
-            info.classes,
-            info.gsd,
-            Doubt(sure, doubt),
-            empty,
-            torch.bfloat16 if cpu_has_bf16() else None,
-            info.nms_iou,
-            lambda done: show({"event": "tile", "done": done, "total": len(images), "detections": 0}),
-            turned=turned,
+    with Detector(model, threads=threads) as detector, progress(progress_mode) as show:
+        found = pseudo_labels.suggest_labels(
+            detector,
+            dataset,
+            only=wanted,
+            label_threshold=sure,
+            ignore_threshold=doubt,
+            hard_negatives=empty,
+            rotated=turned,
+            gsd=gsd,
+            progress=show,
         )
     with atomic_write(output) as partial:
-        partial.write_text(json.dumps(table), encoding="utf-8")
-    doubtful = sum(a["iscrowd"] for a in table["annotations"])
-    mistakes = sum(len(i.get("mistakes", ())) for i in table["images"])
-    seen = f"{mistakes} mistakes" if empty else f"{len(table['annotations']) - doubtful} labels, {doubtful} doubtful"
-    click.echo(f"wrote {output}: {len(images)} images, {seen}")
+        partial.write_text(found.to_json(), encoding="utf-8")
+    told = f"{found.hard_negatives} hard negatives"
+    if not empty:
+        told = f"{found.labels} labels, {found.ignore_regions} ignore regions"
+    click.echo(f"wrote {output}: {found.images} images, {told}")
 
 
 def _field(text: str) -> tuple[str, Any]:

@@ -152,6 +152,26 @@ class ProtocolScore:
         values["classes"] = [dict(c.__dict__) for c in self.classes]
         return _without_nan(values)  # type: ignore[no-any-return]
 
+    def to_text(self) -> str:
+        """Give a table for people, figures in per cent."""
+        averages = {"AP": self.ap, "AP50": self.ap50, "AP75": self.ap75}
+        rows = [f"\nprotocol {self.protocol}, {self.truths} objects"]
+        rows.append("  " + "  ".join(f"{name} {_cell(value)}" for name, value in averages.items()))
+        if self.areas:
+            rows.append("  " + "  ".join(f"AP {area} {_cell(value)}" for area, value in self.areas.items()))
+        rows.append("  " + "  ".join(f"AR{limit} {_cell(value)}" for limit, value in self.recalls.items()))
+        width = max(len("all together"), *(len(c.name) for c in self.classes))
+        rows.append(f"  {'class'.ljust(width)}  objects     AP   AP50      P      R     F1  threshold")
+        table: list[tuple[str, ClassScore | ProtocolScore]] = [(c.name, c) for c in self.classes]
+        for name, row in [*table, ("all together", self)] if len(table) > 1 else table:
+            figures = "  ".join(map(_cell, (row.ap, row.ap50, row.precision, row.recall, row.f1)))
+            rows.append(f"  {name.ljust(width)}  {row.truths:7d}  {figures}       {row.threshold:.2f}")
+        return "\n".join(rows)
+
+
+def _cell(value: float) -> str:
+    return "    -" if np.isnan(value) else f"{100 * value:5.1f}"
+
 
 def score_protocol(
     name: str, truths: Sequence[ImageTruth], found: Sequence[SceneDetections], classes: Sequence[str]

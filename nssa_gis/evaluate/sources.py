@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-import torch
 
 from nssa_gis.boxes.columns import SceneDetections
+from nssa_gis.detect.detector import Detector
 from nssa_gis.evaluate.calibration import PlattScaling, fit_platt_scaling
 from nssa_gis.evaluate.coco import (
     Accuracy,
@@ -18,12 +18,10 @@ from nssa_gis.evaluate.coco import (
     precision_recall,
     without_ignored,
 )
+from nssa_gis.evaluate.inference import find_labelled
 from nssa_gis.labels.images import LabelledImage
 from nssa_gis.labels.truth import ImageTruth
-from nssa_gis.model.config import PAD_MULTIPLE
-from nssa_gis.model.network import DetectionNetwork
-from nssa_gis.raster.resample import resample_image
-from nssa_gis.runtime.decoding import detections_of
+from nssa_gis.raster.scene import open_scene
 
 #: Low enough for the whole precision-recall curve, also of calibrated scores, whose tail is thin.
 _SCORE_FLOOR = 0.001
@@ -31,50 +29,51 @@ _SCORE_FLOOR = 0.001
 _ENOUGH, _ENOUGH_OF_CLASS = 200, 50
 
 
-def detect_image(
-    model: DetectionNetwork, image: LabelledImage, gsd: float, autocast: torch.dtype | None, nms_iou: float
-) -> tuple[SceneDetections, ImageTruth]:
-    """Run one labelled image whole, resampled to ``gsd``; detections and labels in pixels of that grid."""
-    zoom = image.gsd / gsd
-    height, width = image.height, image.width
-    w, h = max(1, round(width * zoom)), max(1, round(height * zoom))
-    scale = np.array([w / width, h / height] * 2, np.float32)
-    padded = np.zeros((3, h + -h % PAD_MULTIPLE, w + -w % PAD_MULTIPLE), np.uint8)
-    padded[:, :h, :w] = resample_image(image.pixels, h, w)
-    device = next(model.parameters()).device
-    tensor = torch.from_numpy(padded)[None].to(device).float() / 255
-    tensor = tensor.contiguous(memory_format=torch.channels_last)
-    with torch.inference_mode(), torch.autocast(device.type, autocast, enabled=autocast is not None):
-        out = model(tensor)
-    found = detections_of(model, out, padded.shape[1:], _SCORE_FLOOR, nms_iou)
-    return SceneDetections(found.boxes, found.scores, found.labels), image.truth(scale)
-
-
 Pair = tuple[SceneDetections, ImageTruth]
 
 
+def detect_image(detector: Detector, image: LabelledImage, working_gsd: float | None = None) -> Pair:
+    """Detect in one labelled image; detections and labels are in pixels of the working grid.
+
+    Parameters
+    ----------
+    detector : Detector
+        The model, ready to run.
+    image : LabelledImage
+        The image; its file is read.
+    working_gsd : float, optional
+        Metres per pixel that the network sees; by default those of the model.
+
+    Raises
+    ------
+    NssaError
+        The image cannot be read.
+    """
+    working_gsd = working_gsd or detector.info.gsd
+    with open_scene(image.path) as scene:
+        zoom = np.array([image.width / scene.frame.width, image.height / scene.frame.height] * 2)
+        gsd = image.gsd * float(zoom[0])
+        found = find_labelled(detector, scene, gsd, confidence=_SCORE_FLOOR, working_gsd=working_gsd)
+    scale = image.gsd / working_gsd
+    return found.replace(boxes=found.boxes * zoom * scale), image.truth(np.full(4, scale, np.float32))
+
+
 def detect_sources(
-    model: DetectionNetwork,
+    detector: Detector,
     sources: Sequence[Sequence[LabelledImage]],
-    gsd: float,
-    autocast: torch.dtype | None = None,
-    nms_iou: float = 0.5,
+    working_gsd: float | None = None,
     limit: int | None = None,
 ) -> dict[str, list[Pair]]:
     """Detect in held-out images and pair what was found with the labels, by source name.
 
     Parameters
     ----------
-    model : DetectionNetwork
-        In evaluation mode.
+    detector : Detector
+        The model, ready to run.
     sources : sequence of sequence of LabelledImage
         Held-out images per source; those in which no class is labelled exhaustively are left out.
-    gsd : float
-        Metres per pixel to run at.
-    autocast : torch.dtype, optional
-        bf16 where it wins.
-    nms_iou : float
-        IoU of the per-image NMS.
+    working_gsd : float, optional
+        Metres per pixel that the network sees; by default those of the model.
     limit : int, optional
         At most this many images per source, evenly spread.
     """
@@ -84,7 +83,7 @@ def detect_sources(
         if limit and len(images) > limit:
             images = [images[i] for i in np.linspace(0, len(images) - 1, limit).astype(int)]
         if images:
-            found = [detect_image(model, image, gsd, autocast, nms_iou) for image in images]
+            found = [detect_image(detector, image, working_gsd) for image in images]
             pairs.setdefault(images[0].source, []).extend(found)  # folders of two sources may have one name
     return pairs
 
@@ -118,18 +117,14 @@ def curves(pairs: dict[str, list[Pair]]) -> dict[str, Curve]:
 
 
 def validate(
-    model: DetectionNetwork,
-    sources: Sequence[Sequence[LabelledImage]],
-    gsd: float,
-    autocast: torch.dtype | None = None,
-    limit: int | None = None,
+    detector: Detector, sources: Sequence[Sequence[LabelledImage]], limit: int | None = None
 ) -> dict[str, Accuracy]:
     """Accuracy of a model on held-out images, with calibrated scores: the thresholds are those of calibrated scores.
 
     :func:`detect_sources`, :func:`calibrated`, then :func:`accuracies`; ``all`` has the calibration.
     """
-    pairs, platt = calibrated(detect_sources(model, sources, gsd, autocast, limit=limit), model.config.classes)
-    found = accuracies(pairs, model.config.classes)
+    pairs, platt = calibrated(detect_sources(detector, sources, limit=limit), len(detector.info.classes))
+    found = accuracies(pairs, len(detector.info.classes))
     if found:
         found["all"] = replace(found["all"], platt=platt)
     return found

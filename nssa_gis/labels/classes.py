@@ -26,6 +26,28 @@ def class_of(classes: Mapping[str, Sequence[str]], category: str) -> int:
     return next((k for k, members in enumerate(classes.values()) if name in map(plain_name, members)), -1)
 
 
+def parse_classes(texts: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Read classes with their categories, as they are written on a command line.
+
+    Parameters
+    ----------
+    texts : sequence of str
+        Each ``name`` or ``name=category+category``, or several of them separated by commas.
+
+    Raises
+    ------
+    UsageError
+        A text does not name a class, or names no category of it.
+    """
+    table = {}
+    for item in (part for text in texts for part in text.split(",")):
+        label, sign, members = item.partition("=")
+        table[label.strip()] = tuple(m.strip() for m in (members if sign else label).split("+"))
+        if not all((label.strip(), *table[label.strip()])):
+            raise UsageError(f"{item!r} is not a class; write NAME or NAME=CATEGORY+CATEGORY")
+    return table
+
+
 def class_table(
     model: Sequence[str], categories: Sequence[str], given: Mapping[str, Sequence[str]]
 ) -> NDArray[np.int64]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -81,6 +81,14 @@ class Entry:
         """The category that each region of ``ignore`` is for, -1 for all ``(M,)``."""
         return np.full(len(self.ignore), -1) if self.ignore_categories is None else self.ignore_categories
 
+    def matches(self, only: Mapping[str, Any]) -> bool:
+        """Whether the image's fields equal ``only``; null in a yes/no field is unknown, and unknown is not "no"."""
+        for key, wanted in only.items():
+            value = self.facts.get(key, False)
+            if value is None or (bool(value) if isinstance(wanted, bool) else value) != wanted:
+                return False
+        return True
+
 
 @dataclass(frozen=True)
 class Table:
@@ -156,6 +164,18 @@ def image_size(path: Path) -> tuple[int, int]:
     """
     with open_scene(path) as scene:
         return scene.frame.width, scene.frame.height
+
+
+def image_gsd(path: Path) -> float | None:
+    """Metres per pixel from the file's georeference, the mean of both axes; None without one.
+
+    Raises
+    ------
+    NssaError
+        There is no readable image.
+    """
+    with open_scene(path) as scene:
+        return None if scene.frame.gsd is None else sum(scene.frame.gsd) / 2
 
 
 def images_by_stem(folder: Path) -> dict[str, Path]:

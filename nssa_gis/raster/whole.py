@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,7 +15,13 @@ from nssa_gis.raster.scene import Scene
 _CHUNK = 1 << 22
 
 
-def read_whole(scene: Scene, height: int | None = None, width: int | None = None, bands: int = 3) -> NDArray[np.uint8]:
+def read_whole(
+    scene: Scene,
+    height: int | None = None,
+    width: int | None = None,
+    bands: int = 3,
+    value_range: Sequence[tuple[float, float]] | None = None,
+) -> NDArray[np.uint8]:
     """Read all pixels of a scene, with the bands and the scaling that a detection uses.
 
     Source pixels are read in strips: only the result is held in memory as a whole.
@@ -26,6 +34,8 @@ def read_whole(scene: Scene, height: int | None = None, width: int | None = None
         Size of the result; by default that of the scene. Area averages when shrinking, bilinear when enlarging.
     bands : int
         Bands of the model.
+    value_range : sequence of (low, high), optional
+        Input values that become 0 and 255, where the model declares them.
 
     Returns
     -------
@@ -39,7 +49,7 @@ def read_whole(scene: Scene, height: int | None = None, width: int | None = None
     """
     frame = scene.frame
     height, width = height or frame.height, width or frame.width
-    scaling = scaling_for(scene, choose_bands(scene, None, bands)[0])
+    scaling = scaling_for(scene, choose_bands(scene, None, bands)[0], value_range)
     out = np.empty((bands, height, width), np.uint8)
     channels = list(scaling.channels)
     cols = taps(frame.width, width, 0, width)

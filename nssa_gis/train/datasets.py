@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,19 +14,17 @@ from nssa_gis.labels.classes import class_of
 from nssa_gis.labels.coco import read_coco
 from nssa_gis.labels.images import LabelledImage, labelled_image, read_pixels
 from nssa_gis.labels.registry import read_table
-from nssa_gis.labels.table import Entry, Table, completed
+from nssa_gis.labels.table import Entry, Table, completed, image_gsd
 from nssa_gis.train.recipe import Recipe, Source
 
 #: At most this many names are listed in a message.
 _LISTED = 20
-#: Bytes of decoded images that are kept, over all sources of a split; the others are decoded when they are used.
+#: Bytes of decoded images that are kept, over all sources ; the others are decoded when they are used.
 _IN_MEMORY = 4 << 30
 
 
 def load_split(recipe: Recipe, split: str) -> list[list[LabelledImage]]:
-    """Load one split of every source.
-
-    Images stay in memory as long as they fit; the others are decoded each time they are used.
+    """Load the labels of one split of every source; of the images the headers are read.
 
     Parameters
     ----------
@@ -47,17 +44,28 @@ def load_split(recipe: Recipe, split: str) -> list[list[LabelledImage]]:
     NssaError
         Labels or images are missing or unreadable, or an image has no GSD.
     """
+    held_out = _held_images(recipe)
+    return [_select(source, recipe, split, held_out) for source in recipe.sources]
+
+
+def in_memory(sources: Sequence[Sequence[LabelledImage]]) -> list[list[LabelledImage]]:
+    """Decode the images of a split as long as they fit into memory; the others are decoded when they are drawn.
+
+    Raises
+    ------
+    NssaError
+        An image cannot be read.
+    """
     room = _IN_MEMORY
     loaded = []
-    held_out = _held_images(recipe)
-    for source in recipe.sources:
-        images = _select(source, recipe, split, held_out)
-        for k, image in enumerate(images):
+    for images in sources:
+        kept = list(images)
+        for k, image in enumerate(kept):
             room -= 3 * image.width * image.height
             if room < 0:
                 break
-            images[k] = replace(image, loaded=read_pixels(image.path, image.width, image.height))
-        loaded.append(images)
+            kept[k] = replace(image, loaded=read_pixels(image.path, image.width, image.height))
+        loaded.append(kept)
     return loaded
 
 
@@ -80,7 +88,7 @@ def _select(source: Source, recipe: Recipe, split: str, held_out: set[str]) -> l
             continue
         if split == "val" and source.split != "val" and entry.scene not in source.val_scenes:
             continue
-        if _matches(entry.facts, source.only):
+        if entry.matches(source.only):
             images.append(_labelled(source, recipe, entry, index))
     return images
 
@@ -138,22 +146,13 @@ def _listed(names: Iterable[str]) -> str:
     return (", ".join(ordered[:_LISTED]) + (", ..." if len(ordered) > _LISTED else "")) or "none"
 
 
-def _matches(entry: dict[str, Any], only: dict[str, Any]) -> bool:
-    """Whether the fields of the image equal ``only``; null in a yes/no field is unknown, not "no"."""
-    for key, wanted in only.items():
-        value = entry.get(key, False)
-        if value is None or (bool(value) if isinstance(wanted, bool) else value) != wanted:
-            return False
-    return True
-
-
 def _labelled(source: Source, recipe: Recipe, entry: Entry, index: NDArray[np.int64]) -> LabelledImage:
     """Bring an entry to the recipe's classes and, if it is much too fine, nearer to its resolution."""
-    gsd = entry.gsd or (recipe.gsd if source.gsd == "native" else source.gsd)
+    gsd = entry.gsd or image_gsd(entry.path) or (recipe.gsd if source.gsd == "native" else source.gsd)
     if not gsd:
         raise NssaError(
             f"{entry.path}: its metres per pixel are unknown; give the source a gsd in the recipe "
-            '(gsd = "native" to use the pixels as they are)'
+            '(gsd = "native" to process it at native resolution)'
         )
     missing = np.isin(np.arange(len(recipe.classes)), [class_of(recipe.classes, name) for name in entry.not_exhaustive])
     image = labelled_image(entry, index, missing, float(gsd), recipe.gsd)

@@ -1,156 +1,201 @@
-"""Labels suggested by a model: boxes for unlabelled images (self-training), mistakes on empty ones (hard negatives)."""
+"""Pseudo-labels: boxes that a model suggests for unlabelled images (self-training); hard negatives on empty ones."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from nssa_gis.boxes.columns import TileDetections
-from nssa_gis.boxes.consensus import consensus
+from nssa_gis.boxes.columns import SceneDetections
 from nssa_gis.boxes.iou import overlapping_pairs
-from nssa_gis.evaluate.sources import detect_image
-from nssa_gis.labels.images import LabelledImage
-from nssa_gis.labels.table import image_size
-from nssa_gis.model.network import DetectionNetwork
-from nssa_gis.runtime.views import VIEWS
-from nssa_gis.train.rotated_views import detect_turned
+from nssa_gis.detect.detector import Detector
+from nssa_gis.errors import NssaError, UsageError
+from nssa_gis.evaluate.inference import find_labelled
+from nssa_gis.events import Progress, Reporter
+from nssa_gis.labels.registry import read_table
+from nssa_gis.labels.table import Entry
+from nssa_gis.raster.scene import open_scene
+from nssa_gis.train.rotated_views import detect_rotated
 
-#: Lower scores are not looked at.
+#: Lower scores are never used.
 _FLOOR = 0.05
-#: Of two labels with more IoU one may be an invention: the weaker becomes doubtful (vehicles parked side by side at a
+#: Of two labels with more IoU one may be false: the weaker becomes an ignore region (vehicles parked side by side at a
 #: slant share up to a quarter).
 _CROWDED = 0.35
 
 
 @dataclass(frozen=True)
-class Doubt:
-    """Where certainty begins and where interest ends, in mean score over the views.
+class Suggestions:
+    """Labels that a model suggests for a folder of images.
 
     Attributes
     ----------
-    sure : float
-        From here on a detection becomes a label, unless it lies on a better one.
-    doubt : float
-        From here on it becomes an ignore area, or a mistake where the image is known to be empty.
+    table : dict
+        COCO ``images`` (with ``gsd_m``, ``scene``, and ``hard_negatives`` as ``x, y, w, h``), ``annotations``
+        (``iscrowd`` 1 for ignore regions; ``score``) and ``categories``.
     """
 
-    sure: float = 0.6
-    doubt: float = 0.15
+    table: dict[str, list[dict[str, Any]]]
+
+    @property
+    def images(self) -> int:
+        """Number of images."""
+        return len(self.table["images"])
+
+    @property
+    def labels(self) -> int:
+        """Number of boxes that are labels."""
+        return len(self.table["annotations"]) - self.ignore_regions
+
+    @property
+    def ignore_regions(self) -> int:
+        """Number of boxes that are ignore regions."""
+        return sum(a["iscrowd"] for a in self.table["annotations"])
+
+    @property
+    def hard_negatives(self) -> int:
+        """Number of hard negatives."""
+        return sum(len(image.get("hard_negatives", ())) for image in self.table["images"])
+
+    def to_json(self) -> str:
+        """Give the COCO JSON, for ``annotations`` or ``additions`` of a source in a recipe."""
+        return json.dumps(self.table)
 
 
-def view_consensus(
-    model: DetectionNetwork, image: LabelledImage, gsd: float, autocast: torch.dtype | None, nms_iou: float
-) -> TileDetections:
-    """Detect in four views (as is, mirrored both ways, half turn); the score is the mean over the views.
+def suggest_labels(
+    detector: Detector,
+    data: str | os.PathLike[str],
+    *,
+    only: Mapping[str, Any] | None = None,
+    label_threshold: float = 0.6,
+    ignore_threshold: float = 0.15,
+    hard_negatives: bool = False,
+    rotated: bool = False,
+    gsd: float | None = None,
+    progress: Progress | None = None,
+) -> Suggestions:
+    """Let a model suggest labels for the images of a folder.
 
-    A view without the object counts as 0, so what only one view shows stays doubtful. Boxes are the mean of the
-    members, weighted by score. Boxes are in pixels of the image.
-    """
-    height, width = image.height, image.width
-    parts = []
-    zoom = image.gsd / gsd
-    scale = np.array([width / max(1, round(width * zoom)), height / max(1, round(height * zoom))] * 2)
-    for view in VIEWS["flip"]:
-        pixels = view.show(image.pixels[None])[0]
-        shown = replace(image, loaded=np.ascontiguousarray(pixels))
-        found, _ = detect_image(model, shown, gsd, autocast, nms_iou)
-        found = found.take(found.scores >= _FLOOR)
-        boxes = view.back(found.boxes * scale, (height, width))
-        parts.append(TileDetections.of(boxes, found.scores, found.labels, 0))
-    return consensus(parts)
-
-
-def suggest(
-    model: DetectionNetwork,
-    images: Sequence[LabelledImage],
-    classes: Sequence[str],
-    gsd: float,
-    doubt: Doubt,
-    empty: bool,
-    autocast: torch.dtype | None,
-    nms_iou: float = 0.5,
-    report: Callable[[int], None] = lambda done: None,
-    turned: bool = False,
-) -> dict[str, list[dict[str, Any]]]:
-    """Make a COCO table out of what a model sees.
+    Every image is processed as in a detection, in four mirrored views (or those of the detector's own test-time
+    augmentation). The score is the mean over the views; a view without the object counts as 0, so that what only one
+    view shows gets a low score. What reaches ``label_threshold`` in the mean, and does not overlap a better box much,
+    becomes a label.
 
     Parameters
     ----------
-    model : DetectionNetwork
-        In evaluation mode.
-    images : sequence of LabelledImage
-        Their own labels are not looked at.
-    classes : sequence of str
-        Names of the model's classes.
-    gsd : float
-        Metres per pixel to run at.
-    doubt : Doubt
-        The two thresholds.
-    empty : bool
-        The images are known to hold no object: detections become ``mistakes`` of their image, not annotations.
-    autocast : torch.dtype or None
-        bf16 where it wins.
-    nms_iou : float
-        IoU of the per-view NMS.
-    report : callable
-        Takes the number of images done.
-    turned : bool
-        Look in turned views, not in mirrored ones, and score by one:
-        :func:`nssa_gis.train.rotated_views.detect_turned`.
+    detector : Detector
+        The model, ready to run.
+    data : path
+        A labelled folder in any format; its labels are not used.
+    only : mapping, optional
+        Keep images whose field equals the value (``only`` of a recipe's source).
+    label_threshold : float
+        Score from which a box becomes a label.
+    ignore_threshold : float
+        Score from which a box becomes an ignore region, or a hard negative; weaker boxes are background.
+    hard_negatives : bool
+        The images are known to hold no object: detections become hard negatives, not annotations.
+    rotated : bool
+        Rotated views instead of mirrored ones, with the score of one view: for long objects in rows at a slant
+        (:func:`nssa_gis.train.rotated_views.detect_rotated`).
+    gsd : float, optional
+        Metres per pixel of images that state none, neither in the labels nor in the file.
+    progress : callable, optional
+        Receives the events ``start`` and ``tile`` (one per image) of :mod:`nssa_gis.events`.
 
-    Returns
-    -------
-    dict
-        COCO ``images`` (with ``gsd_m``, ``scene``, and ``mistakes`` as ``x, y, w, h``), ``annotations``
-        (``iscrowd`` 1 where doubtful; ``score``) and ``categories``.
+    Raises
+    ------
+    UsageError
+        ``ignore_threshold`` is above ``label_threshold``.
+    NssaError
+        There are no such images, an image cannot be read, or its GSD is not known.
     """
+    if ignore_threshold > label_threshold:
+        raise UsageError(f"--ignore-threshold {ignore_threshold:g} is above --label-threshold {label_threshold:g}")
+    folder, report = Path(data), Reporter(progress)
+    entries = [entry for entry in read_table(folder).entries if entry.matches(only or {})]
+    if not entries:
+        wanted = ", ".join(f"{key}={json.dumps(value).strip(chr(34))}" for key, value in (only or {}).items())
+        raise NssaError(f"{folder}: no images {f'with {wanted}' if wanted else 'there'}")
+    views = detector
+    if not rotated and detector.tta == "none":
+        views = Detector.of_backend(detector, detector.info, tta="flip")
+    classes = detector.info.classes
     table: dict[str, list[dict[str, Any]]] = {
         "images": [],
         "annotations": [],
         "categories": [{"id": i + 1, "name": name} for i, name in enumerate(classes)],
     }
-    for number, image in enumerate(images, 1):
-        found = (detect_turned if turned else view_consensus)(model, image, gsd, autocast, nms_iou)
-        found = found.take(found.scores >= doubt.doubt)
-        width, height = image_size(image.path)  # of the file: what was much too fine was reduced
-        scale = np.array([width / image.width, height / image.height] * 2)
-        entry = {"id": number, "file_name": image.name, "width": width, "height": height}
-        entry |= {"gsd_m": image.gsd / scale[0], "scene": image.scene}
-        boxes = found.boxes * scale
-        xywh = np.column_stack((boxes[:, :2], boxes[:, 2:] - boxes[:, :2])).round(2)
-        if empty:
-            entry["mistakes"] = xywh.tolist()
+    report("start", scene=str(folder), backend=detector.description, tiles=len(entries), tiles_done=0)
+    for number, entry in enumerate(entries, 1):
+        row, found = _detect(views, entry, gsd, rotated)
+        found = found.take(found.scores >= ignore_threshold)
+        row["id"] = number
+        if hard_negatives:
+            row["hard_negatives"] = _xywh(found)
         else:
-            # in turned views it has been decided which bodies lie on others: upright boxes of long ones overlap more
-            sure = (found.scores >= doubt.sure if turned else _certain(found, doubt.sure)).tolist()
-            rows = zip(xywh.tolist(), found.scores.tolist(), found.labels.tolist(), sure, strict=True)
-            for box, score, label, certain in rows:
-                table["annotations"].append(
-                    {
-                        "id": len(table["annotations"]) + 1,
-                        "image_id": number,
-                        "category_id": label + 1,
-                        "bbox": box,
-                        "area": round(box[2] * box[3], 2),
-                        "iscrowd": int(not certain),
-                        "score": round(score, 3),
-                    }
-                )
-        table["images"].append(entry)
-        report(number)
-    return table
+            # rotated views have already decided which of two overlapping boxes stays
+            good = found.scores >= label_threshold
+            table["annotations"] += _annotations(found, good if rotated else _clear(found, good), number)
+        table["images"].append(row)
+        report("tile", done=number, total=len(entries), detections=0)
+    for number, annotation in enumerate(table["annotations"], 1):
+        annotation["id"] = number
+    return Suggestions(table)
 
 
-def _certain(found: TileDetections, sure: float) -> NDArray[np.bool_]:
-    """Tell which detections are labels: sure ones that do not lie on a better one of their class."""
-    certain = found.scores >= sure
-    labels = np.flatnonzero(certain)
-    i, j, _ = overlapping_pairs(found.boxes[labels], found.labels[labels], _CROWDED)
-    i, j = labels[i], labels[j]
-    certain[np.where(found.scores[i] < found.scores[j], i, j)] = False
-    return certain
+def _detect(
+    detector: Detector, entry: Entry, gsd: float | None, rotated: bool
+) -> tuple[dict[str, Any], SceneDetections]:
+    """Give the row of an image for the table, and what is found in it."""
+    with open_scene(entry.path) as scene:
+        own = scene.frame.gsd and sum(scene.frame.gsd) / 2
+        known = entry.gsd or own or gsd
+        if not known:
+            raise NssaError(f"{entry.path}: its metres per pixel are unknown; give them with --gsd")
+        if rotated:
+            found = detect_rotated(detector, scene, known)
+        else:
+            stated = entry.gsd or (None if own else gsd)
+            found = find_labelled(detector, scene, stated, confidence=_FLOOR)
+        size = {"width": scene.frame.width, "height": scene.frame.height}
+    return {"id": 0, "file_name": entry.name, **size, "gsd_m": known, "scene": entry.scene}, found
+
+
+def _annotations(found: SceneDetections, good: NDArray[np.bool_], image: int) -> list[dict[str, Any]]:
+    rows = zip(_xywh(found), found.scores.tolist(), found.labels.tolist(), good.tolist(), strict=True)
+    return [
+        {
+            "id": 0,
+            "image_id": image,
+            "category_id": label + 1,
+            "bbox": box,
+            "area": round(box[2] * box[3], 2),
+            "iscrowd": int(not is_label),
+            "score": round(score, 3),
+        }
+        for box, score, label, is_label in rows
+    ]
+
+
+def _xywh(found: SceneDetections) -> list[list[float]]:
+    """Boxes as ``x, y, width, height``, to a hundredth of a pixel."""
+    boxes = found.boxes
+    rows: list[list[float]] = np.column_stack((boxes[:, :2], boxes[:, 2:] - boxes[:, :2])).round(2).tolist()
+    return rows
+
+
+def _clear(found: SceneDetections, good: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Leave out the labels that overlap a better one of their class much."""
+    clear = np.array(good)
+    rows = np.flatnonzero(good)
+    i, j, _ = overlapping_pairs(found.boxes[rows], found.labels[rows], _CROWDED)
+    i, j = rows[i], rows[j]
+    clear[np.where(found.scores[i] < found.scores[j], i, j)] = False
+    return clear

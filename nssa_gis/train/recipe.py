@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from nssa_gis.errors import NssaError, UsageError, first_fault
+from nssa_gis.labels.classes import parse_classes
 from nssa_gis.runtime.package import Metres, Name
 
 if sys.version_info >= (3, 11):
@@ -219,12 +220,7 @@ def recipe_of_folders(
     UsageError
         There are no classes, a text does not name one, or the name is not UTF-8.
     """
-    table = {}
-    for item in (part for text in classes for part in text.split(",")):
-        label, _, members = item.partition("=")
-        table[label.strip()] = tuple(m.strip() for m in (members or label).split("+"))
-        if not all((label.strip(), *table[label.strip()])):
-            raise UsageError(f"{item!r} is not a class; write NAME or NAME=CATEGORY+CATEGORY")
+    table = parse_classes(classes)
     if not table:
         raise UsageError("no classes: name them with --classes car,ship or --classes vehicle=car+truck+bus")
     try:

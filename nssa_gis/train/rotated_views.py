@@ -6,20 +6,19 @@ of several neighbours. In a view that is rotated to the row, each vehicle fills 
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import shapely
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from nssa_gis.boxes.columns import TileDetections
+from nssa_gis.boxes.columns import SceneDetections
 from nssa_gis.boxes.nms import independent_set, ranks
-from nssa_gis.evaluate.sources import detect_image
-from nssa_gis.labels.images import LabelledImage
-from nssa_gis.model.network import DetectionNetwork
-from nssa_gis.raster.resample import resample_image
+from nssa_gis.detect.detector import Detector
+from nssa_gis.detect.options import DetectOptions
+from nssa_gis.detect.run import find_objects
+from nssa_gis.raster.memory import memory_scene
+from nssa_gis.raster.scene import Scene
+from nssa_gis.raster.whole import read_whole
 
 #: Degrees from one view to the next; a quarter turn gives the same boxes again.
 _STEP = 10
@@ -51,48 +50,42 @@ _ROUND = 0.06
 FloatArray = NDArray[np.float64]
 
 
-def detect_turned(
-    model: DetectionNetwork, image: LabelledImage, gsd: float, autocast: torch.dtype | None, nms_iou: float
-) -> TileDetections:
+def detect_rotated(detector: Detector, scene: Scene, gsd: float) -> SceneDetections:
     """Detect in views rotated by steps of 10 degrees; take each object from the view in which it fills its box.
 
-    All classes must be elongated objects on the ground that do not overlap, whatever their class. Each view is run
-    in one piece, as in :func:`nssa_gis.evaluate.sources.detect_image`: images may have a few thousand pixels a side.
+    All classes must be elongated objects on the ground that do not overlap, whatever their class. Each view is held in
+    memory in one piece: images may have a few thousand pixels a side.
 
     Parameters
     ----------
-    model : DetectionNetwork
-        In evaluation mode.
-    image : LabelledImage
-        The image; its own labels are not used.
+    detector : Detector
+        The model, ready to run.
+    scene : Scene
+        The image, open.
     gsd : float
-        Metres per pixel to run at.
-    autocast : torch.dtype or None
-        bf16 where it is faster.
-    nms_iou : float
-        IoU of the per-view NMS.
+        Its metres per pixel.
 
     Returns
     -------
-    TileDetections
+    SceneDetections
         Upright boxes in pixels of the image. The score is that of one view, minus penalties: for a box that is wider
         than usual for its class, for little elongation, for a part outside the image.
     """
-    corners, scores, labels, view = _look(model, image, gsd, autocast, nms_iou)
+    corners, scores, labels, view = _detect_in_views(detector, scene, gsd)
     if not len(scores):
-        return TileDetections.empty()
+        return SceneDetections.empty()
     first, second = corners[:, 1] - corners[:, 0], corners[:, 3] - corners[:, 0]
     sides = np.sort(np.stack((np.hypot(*first.T), np.hypot(*second.T)), 1), axis=1)
     aspect = sides[:, 1] / sides[:, 0]
     telling = (scores >= _CONFIDENT) & (aspect > _ELONGATED)
     breadth = sides[:, 0] / _usual(sides[:, 0], labels, telling)
     fit = scores - _PER_BREADTH * np.clip(breadth - _BROAD, 0, 2) - _FOR_STUBBY * (aspect < _STUBBY)
-    boxes, visible = _upright(corners, view * _STEP, image.width, image.height)
+    boxes, visible = _upright(corners, view * _STEP, scene.frame.width, scene.frame.height)
     fit = (fit * visible).clip(0, 1)
     away = _away(view, telling & (breadth < _POINTING))
     rank = fit - _PER_VIEW * np.minimum(away, _MOST_VIEWS)
     kept = _apart(corners, rank, (away == 0) & (fit >= _SURE))
-    found = TileDetections.of(boxes[kept], fit[kept], labels[kept], 0)
+    found = SceneDetections.of(boxes[kept], fit[kept], labels[kept])
     return found.take(found.scores >= _FLOOR)
 
 
@@ -105,25 +98,25 @@ def _usual(breadth: FloatArray, labels: NDArray[np.int16], telling: NDArray[np.b
     return usual
 
 
-def _look(
-    model: DetectionNetwork, image: LabelledImage, gsd: float, autocast: torch.dtype | None, nms_iou: float
+def _detect_in_views(
+    detector: Detector, scene: Scene, gsd: float
 ) -> tuple[FloatArray, FloatArray, NDArray[np.int16], NDArray[np.int64]]:
     """Detect in all views: corners in pixels of the image ``(N, 4, 2)``, scores, labels and view numbers."""
-    width, height = (max(1, round(side * image.gsd / gsd)) for side in (image.width, image.height))
-    picture = Image.fromarray(np.ascontiguousarray(resample_image(image.pixels, height, width).transpose(1, 2, 0)))
+    full = np.array([scene.frame.width, scene.frame.height])
+    width, height = (max(1, round(side * gsd / detector.info.gsd)) for side in full.tolist())
+    pixels = read_whole(scene, height, width, value_range=detector.info.value_range)
+    picture = Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0)))
+    options = DetectOptions(confidence=_FLOOR, scale=1.0)
     corners, scores, labels, view = [], [], [], []
     for number in range(_VIEWS):
-        turned = picture.rotate(number * _STEP, Image.Resampling.BICUBIC, expand=True)
-        shown = replace(
-            image, loaded=np.asarray(turned).transpose(2, 0, 1), width=turned.width, height=turned.height, gsd=gsd
-        )
-        found, _ = detect_image(model, shown, gsd, autocast, nms_iou)
-        found = found.take(found.scores >= _FLOOR)
+        rotated = np.asarray(picture.rotate(number * _STEP, Image.Resampling.BICUBIC, expand=True)).transpose(2, 0, 1)
+        with memory_scene(rotated) as shown:
+            found = find_objects(detector, shown, options)
         angle = np.deg2rad(number * _STEP)  # counter-clockwise as seen; y points down
         back = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
-        middle = np.array([turned.width, turned.height]) / 2
+        middle = np.array(rotated.shape[:0:-1]) / 2
         there = (found.boxes[:, [[0, 1], [2, 1], [2, 3], [0, 3]]] - middle) @ back + np.array([width, height]) / 2
-        corners.append(there * [image.width / width, image.height / height])
+        corners.append(there * full / [width, height])
         scores.append(found.scores.astype(np.float64))
         labels.append(found.labels)
         view.append(np.full(len(found), number))

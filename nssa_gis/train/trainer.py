@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch.nn.parallel import DistributedDataParallel
 
+from nssa_gis.detect.detector import Detector
 from nssa_gis.errors import NssaError
 from nssa_gis.evaluate.coco import Accuracy
 from nssa_gis.evaluate.sources import validate
@@ -25,7 +26,8 @@ from nssa_gis.runtime.package import ModelPackage
 from nssa_gis.train.assigner import ASSIGNERS
 from nssa_gis.train.checkpoint import load_checkpoint, optimizer_tensors, restore_optimizer, save_checkpoint
 from nssa_gis.train.composite import CompositeCrops
-from nssa_gis.train.datasets import check_data, count, load_split
+from nssa_gis.train.datasets import check_data, count, in_memory, load_split
+from nssa_gis.train.description import describe
 from nssa_gis.train.distributed import ALONE, Ranks
 from nssa_gis.train.ema import MovingAverage
 from nssa_gis.train.loading import load_batches, shares
@@ -217,7 +219,8 @@ class Trainer:
         """
         train = load_split(self.recipe, "train")
         check_data(self.recipe, train)
-        self.train_images, self.val_images = train, load_split(self.recipe, "val")
+        self.val_images = load_split(self.recipe, "val")
+        self.train_images = in_memory(train)
 
     def stop(self) -> None:
         """End the run, for a signal handler: after the present step, or at once if none is under way.
@@ -281,7 +284,7 @@ class Trainer:
             )
         # of several processes none may leave the others alone between two steps
         together = self._in_step = self.ranks.count > 1
-        mark = last_save = last_look = time.monotonic()
+        mark = last_save = last_validation = time.monotonic()
         for images, truth in self._batches(crops):
             self._in_step = True
             losses = self._train_step(images, truth)
@@ -296,11 +299,11 @@ class Trainer:
             if now - last_save > self.options.checkpoint_every:
                 self.save()
                 last_save = now
-            if self.ranks.first and self.options.validate_every and now - last_look > self.options.validate_every:
+            if self.ranks.first and self.options.validate_every and now - last_validation > self.options.validate_every:
                 started = time.monotonic()
-                self._look()
-                last_look = time.monotonic()
-                mark += last_look - started
+                self._validate_few()
+                last_validation = time.monotonic()
+                mark += last_validation - started
             if self.progress >= 1:
                 break
         self._in_step = False
@@ -316,7 +319,7 @@ class Trainer:
             self.ranks.wait()  # torchrun ends the others when one has ended: the file must be there by then
         raise KeyboardInterrupt
 
-    def _look(self) -> None:
+    def _validate_few(self) -> None:
         """Validate on few images; an interrupt cuts it short."""
         together, self._in_step = self._in_step, False
         try:
@@ -398,7 +401,9 @@ class Trainer:
             )
 
     def _validate(self, limit: int | None = None) -> dict[str, Accuracy]:
-        found = validate(self.average.module, self.val_images, self.recipe.gsd, self.autocast, limit=limit)
+        info = describe(self.recipe, self.model.config, self.train_images)
+        detector = Detector.of_network(self.average.module, info, autocast=self.autocast)
+        found = validate(detector, self.val_images, limit)
         self.report({"event": "validate", "step": self.step, **{k: asdict(v) for k, v in found.items()}})
         return found
 

@@ -54,7 +54,7 @@ def test_tables_json_and_curve(cli, labelled, tmp_path):
         ([], "no class in common"),
         (["--classes", "boat=car"], "the model has no class 'boat'"),
         (["--classes", "vehicle=boat"], "the dataset has no category 'boat'"),
-        (["--classes", "vehicle="], "is no class"),
+        (["--classes", "vehicle="], "is not a class"),
         ([*SAMPLE_CLASSES, "--json", "missing/e.json"], "does not exist"),
         ([*SAMPLE_CLASSES, "--format", "dota"], "cannot read the labels"),
     ],

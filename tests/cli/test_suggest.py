@@ -6,6 +6,7 @@ from nssa_gis_cli.main import main
 from PIL import Image
 
 from nssa_gis.train import pseudo_labels
+from nssa_gis.train.pseudo_labels import Suggestions
 
 
 @pytest.fixture
@@ -18,19 +19,19 @@ def dataset(tmp_path):
 
 
 @pytest.mark.parametrize("turned", [False, True])
-def test_turned_views_are_passed_on(dataset, capsys, monkeypatch, turned):
+def test_rotated_views_are_passed_on(dataset, capsys, monkeypatch, turned):
     seen = []
 
-    def record(*args, turned, **kw):
-        seen.append(turned)
-        return {"images": [{}], "annotations": [{"iscrowd": 0}, {"iscrowd": 1}], "categories": []}
+    def record(detector, folder, *, rotated, **options):
+        seen.append(rotated)
+        return Suggestions({"images": [{}], "annotations": [{"iscrowd": 0}, {"iscrowd": 1}], "categories": []})
 
-    monkeypatch.setattr(pseudo_labels, "suggest", record)
+    monkeypatch.setattr(pseudo_labels, "suggest_labels", record)
     output = dataset / "labels.json"
     arguments = ["suggest", "aerial-vehicles", str(dataset), "-o", str(output), "--progress", "none"]
     assert main([*arguments, *(["--turned"] if turned else [])]) == 0
     assert seen == [turned]
-    assert capsys.readouterr().out == f"wrote {output}: 1 images, 1 labels, 1 doubtful\n"
+    assert capsys.readouterr().out == f"wrote {output}: 1 images, 1 labels, 1 ignore regions\n"
 
 
 def test_real_model_suggests_nothing_on_plain_ground(dataset, capsys):
@@ -47,6 +48,6 @@ def test_bad_wishes_are_one_line_and_no_file(dataset, capsys):
     assert main([*arguments, "--only", "scene=nowhere"]) == 1
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 2
-    assert "--doubt 0.7 is above --sure 0.6" in said[0]
+    assert "--ignore-threshold 0.7 is above --label-threshold 0.6" in said[0]
     assert "no images with scene=nowhere" in said[1]
     assert not (dataset / "labels.json").exists()

@@ -2,15 +2,17 @@ import json
 
 import numpy as np
 import pytest
-import torch
 
-from nssa_gis.boxes.columns import SceneDetections
+from nssa_gis.boxes.columns import SceneDetections, TileDetections
+from nssa_gis.detect.detector import Detector
 from nssa_gis.evaluate.calibration import PlattScaling, fit_platt_scaling
 from nssa_gis.evaluate.coco import ignored, precision_recall
-from nssa_gis.evaluate.sources import accuracies, calibrated, detect_sources
+from nssa_gis.evaluate.sources import accuracies, calibrated, detect_image, detect_sources
 from nssa_gis.labels.images import labelled_image
 from nssa_gis.labels.registry import read_table
+from nssa_gis.labels.table import Entry
 from nssa_gis.labels.truth import ImageTruth
+from nssa_gis.testing import PlantedDetector, make_scene, planted_info
 from nssa_gis.testing.labels import write_coco, write_visdrone
 
 
@@ -77,29 +79,62 @@ def images_of(folder, classes):
     ]
 
 
-def test_a_detection_on_others_is_false_in_validation(tmp_path, monkeypatch):
+class Fixed:
+    """Finds the same boxes on every tile."""
+
+    description, batch_size = "fixed", 1
+
+    def __init__(self, boxes, scores, labels):
+        self.found = TileDetections.of(boxes, scores, labels, 0)
+
+    def predict(self, batch, score_threshold):
+        return self.found
+
+
+def fixed(classes, boxes, scores, labels):
+    return Detector.of_backend(Fixed(boxes, scores, labels), planted_info(classes=classes))
+
+
+def test_a_detection_on_others_is_false_in_validation(tmp_path):
     on_car, on_others, on_region = [10, 20, 40, 32], [60, 60, 70, 70], [5, 1, 25, 9]
-    found = SceneDetections.of([on_car, on_others, on_region], [0.9, 0.8, 0.7], 0)
-    monkeypatch.setattr("nssa_gis.evaluate.sources.detections_of", lambda *_: found)
+    detector = fixed(("car",), [on_car, on_others, on_region], [0.9, 0.8, 0.7], 0)
     images = images_of(write_visdrone(tmp_path), ["car"])[:1]
     # two sources whose folders have one name do not replace one another
-    pairs = detect_sources(torch.nn.Conv2d(3, 1, 1), [images, images], 0.25)
+    pairs = detect_sources(detector, [images, images])
     (both,) = pairs.values()
     assert len(both) == 2
     curve = precision_recall([both[0][1]], [both[0][0].take(~ignored(*both[0]))])
     assert curve.precision.tolist() == [1, 0.5], "the one on the region is ignored"
 
 
-def test_an_image_is_judged_by_the_classes_that_it_labels_in_full(tmp_path, monkeypatch):
+def test_an_image_is_judged_by_the_classes_that_it_labels_in_full(tmp_path):
     folder = write_coco(tmp_path / "toy")
     table = json.loads((folder / "instances.json").read_text())
     for image, missing in zip(table["images"], (["tree"], ["car", "tree"], ["car"], []), strict=True):
         image["not_exhaustive"] = missing
     (folder / "instances.json").write_text(json.dumps(table))
-    everywhere = SceneDetections.of([[0, 0, 9, 9], [0, 0, 9, 9]], [0.9, 0.8], np.array([0, 1]))
-    monkeypatch.setattr("nssa_gis.evaluate.sources.detections_of", lambda *_: everywhere)
+    detector = fixed(("car", "tree"), [[0, 0, 9, 9], [0, 0, 9, 9]], [0.9, 0.8], np.array([0, 1]))
     images = images_of(folder, ["car", "tree"])
-    ((_, pairs),) = detect_sources(torch.nn.Conv2d(3, 1, 1), [images], 0.25).items()
+    ((_, pairs),) = detect_sources(detector, [images]).items()
     assert len(pairs) == 3, "one labels neither class in full"
-    assert [ignored(*pair).tolist() for pair in pairs] == [[False, True], [True, False], [False, False]]
+    hidden = {tuple(zip(found.labels.tolist(), ignored(found, truth).tolist(), strict=True)) for found, truth in pairs}
+    assert hidden == {((0, False), (1, True)), ((0, True), (1, False)), ((0, False), (1, False))}
     assert len(pairs[0][1].boxes) > 0 and len(pairs[1][1].boxes) == 0
+
+
+@pytest.mark.parametrize("gsd", [0.25, 0.05, 0.6])
+@pytest.mark.parametrize("working_gsd", [None, 0.2])
+def test_detections_and_labels_share_the_pixels_of_the_working_grid(tmp_path, gsd, working_gsd):
+    side = round(600 * 0.25 / gsd)
+    objects = np.array(
+        [[side // 5, side // 8, side // 3, side // 4, 0], [side // 2, side // 2, side - 9, side - 20, 0]]
+    )
+    path = tmp_path / "a.png"
+    make_scene(path, side, side, crs=None, objects=objects, driver="PNG")
+    entry = Entry(path, "a.png", objects[:, :4].astype(float), objects[:, 4], gsd=gsd)
+    image = labelled_image(entry, np.array([0, 1]), np.zeros(2, bool), gsd, 0.25)
+    found, truth = detect_image(PlantedDetector(), image, working_gsd)
+    assert truth.boxes[np.argsort(truth.boxes[:, 0])] == pytest.approx(
+        objects[:, :4] * gsd / (working_gsd or 0.25), abs=1
+    )
+    assert found.boxes[np.argsort(found.boxes[:, 0])] == pytest.approx(truth.boxes, abs=1)

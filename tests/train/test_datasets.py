@@ -17,7 +17,7 @@ from nssa_gis.raster.radiometry import scaling_for
 from nssa_gis.raster.scene import open_scene
 from nssa_gis.testing.labels import write_visdrone
 from nssa_gis.train.composite import CompositeCrops, Labels, _turn_boxes
-from nssa_gis.train.datasets import check_data, load_split, longest_side
+from nssa_gis.train.datasets import check_data, in_memory, load_split, longest_side
 from nssa_gis.train.recipe import load_recipe, recipe_of_folders
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
@@ -468,11 +468,11 @@ def test_visdrone_in_training(visdrone):
 def test_images_beyond_the_memory_limit_are_decoded_when_drawn(visdrone, monkeypatch):
     (visdrone / "r.toml").write_text(VISDRONE_RECIPE)
     recipe = load_recipe(visdrone / "r.toml", [])
-    in_memory = load_split(recipe, "train")[0]
+    images = load_split(recipe, "train")
     monkeypatch.setattr("nssa_gis.train.datasets._IN_MEMORY", 100 * 80 * 3)
-    lazy = load_split(recipe, "train")[0]
-    assert [i.loaded is None for i in lazy] == [False, True]
-    for a, b in zip(in_memory, lazy, strict=True):
+    (some,) = in_memory(images)
+    assert [i.loaded is None for i in some] == [False, True]
+    for a, b in zip(images[0], some, strict=True):
         np.testing.assert_array_equal(a.pixels, b.pixels)
 
 

@@ -1,17 +1,16 @@
 """A row at a slant, drawn; the stand-in detector boxes bright bodies, and patchworks of those whose boxes overlap."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
 from nssa_gis.boxes.columns import TileDetections
 from nssa_gis.boxes.iou import overlapping_pairs
-from nssa_gis.labels.images import LabelledImage
-from nssa_gis.testing import rectangles
+from nssa_gis.detect.detector import Detector
+from nssa_gis.raster.memory import memory_scene
+from nssa_gis.testing import planted_info, rectangles
 from nssa_gis.train import rotated_views
-from nssa_gis.train.rotated_views import detect_turned
+from nssa_gis.train.rotated_views import detect_rotated
 
 LONG, BROAD, NEXT = 24, 10, 14
 
@@ -31,38 +30,33 @@ def row(degrees, number=8, size=260):
     return [body(x, y, degrees) for x, y in middles]
 
 
-def drawn(bodies, width=260, height=260, gsd=0.2):
+def drawn(bodies, width=260, height=260):
     picture = Image.new("RGB", (width * 4, height * 4))
     for corners in bodies:
         ImageDraw.Draw(picture).polygon([tuple(p) for p in corners * 4], fill=(255, 255, 255))
-    pixels = np.asarray(picture.resize((width, height), Image.Resampling.BOX)).transpose(2, 0, 1)
-    none = np.empty((0, 4), np.float32)
-    empty = np.empty(0, np.int64)
-    return LabelledImage(
-        Path("a.png"),
-        "a.png",
-        "s",
-        width,
-        height,
-        gsd,
-        none,
-        empty,
-        np.zeros(1, bool),
-        loaded=pixels,
-    )
+    return np.asarray(picture.resize((width, height), Image.Resampling.BOX)).transpose(2, 0, 1)
 
 
-def patchworks(model, image, gsd, autocast, nms_iou):
-    assert image.gsd == gsd
-    boxes = rectangles(image.pixels[0] > 128)
-    i, j, _ = overlapping_pairs(boxes, np.zeros(len(boxes), int), 0.02)
-    boxes = np.concatenate((boxes, (boxes[i] + boxes[j]) / 2))
-    return TileDetections.of(boxes, 0.9, 0, 0), None
+class Patchworks:
+    """Boxes of bright bodies, and of two neighbours whose boxes overlap."""
+
+    description, batch_size = "patchworks", 1
+
+    def predict(self, batch, score_threshold):
+        parts = []
+        for number, tile in enumerate(batch):
+            boxes = rectangles(tile[0] > 128)
+            i, j, _ = overlapping_pairs(boxes, np.zeros(len(boxes), int), 0.02)
+            boxes = np.concatenate((boxes, (boxes[i] + boxes[j]) / 2))
+            parts.append(TileDetections.of(boxes, 0.9, 0, number))
+        return TileDetections.concat(parts)
 
 
-@pytest.fixture(autouse=True)
-def stand_in(monkeypatch):
-    monkeypatch.setattr(rotated_views, "detect_image", patchworks)
+def detect(bodies, working_gsd=0.2):
+    """In an image of 0.2 m per pixel."""
+    detector = Detector.of_backend(Patchworks(), planted_info(tile=1024, gsd=working_gsd))
+    with memory_scene(drawn(bodies)) as scene:
+        return detect_rotated(detector, scene, 0.2)
 
 
 def found_by_place(found):
@@ -72,7 +66,7 @@ def found_by_place(found):
 @pytest.mark.parametrize("degrees", [0, 20, 25, 40, 50, 70])
 def test_each_body_of_a_row_gets_its_own_box(degrees):
     bodies = row(degrees)
-    found = detect_turned(None, drawn(bodies), 0.2, None, 0.5)
+    found = detect(bodies)
     found = found.take(found.scores > 0.6)
     assert len(found) == len(bodies)
     true = np.array([[*b.min(0), *b.max(0)] for b in bodies])
@@ -80,11 +74,13 @@ def test_each_body_of_a_row_gets_its_own_box(degrees):
     np.testing.assert_allclose(found_by_place(found), true, atol=1.7)  # round corners are taken off: 6 % at most
 
 
-def test_views_are_turned_back_to_the_place(monkeypatch):
+def test_views_are_rotated_back_to_the_place():
     """The image is no square, the body not in its middle, and the working GSD another one."""
     there = body(220, 50, 30)
-    corners, _, _, view = rotated_views._look(None, drawn([there], 300, 180), 0.1, None, 0.5)
-    (tight,) = corners[view == 6]  # turned by 60 degrees more it stands upright
+    detector = Detector.of_backend(Patchworks(), planted_info(tile=1024, gsd=0.1))
+    with memory_scene(drawn([there], 300, 180)) as scene:
+        corners, _, _, view = rotated_views._detect_in_views(detector, scene, 0.2)
+    (tight,) = corners[view == 6]  # rotated by 60 degrees more it stands upright
     np.testing.assert_allclose(tight.mean(0), there.mean(0), atol=0.2)
     np.testing.assert_allclose(np.sort(tight, 0), np.sort(there, 0), atol=0.8)
     np.testing.assert_allclose(corners.mean(1), np.tile(there.mean(0), (9, 1)), atol=0.4)
@@ -102,7 +98,7 @@ def test_without_a_told_direction_no_view_is_preferred():
 
 
 def test_body_apart_from_the_row_is_kept_in_its_own_direction():
-    found = detect_turned(None, drawn([*row(40), body(40, 40, 90)]), 0.2, None, 0.5)
+    found = detect([*row(40), body(40, 40, 90)])
     found = found.take(found.scores > 0.6)
     assert len(found) == 9
     x0, y0, x1, y1 = found.boxes[np.argmin(found.boxes.sum(1))]
@@ -110,14 +106,14 @@ def test_body_apart_from_the_row_is_kept_in_its_own_direction():
 
 
 def test_boxes_are_in_pixels_of_the_image_whatever_the_working_gsd():
-    found = detect_turned(None, drawn(row(40)), 0.1, None, 0.5)
+    found = detect(row(40), working_gsd=0.1)
     true = np.array([[*b.min(0), *b.max(0)] for b in row(40)])
     true = true[np.lexsort((true[:, 1], true[:, 0]))]
     np.testing.assert_allclose(found_by_place(found.take(found.scores > 0.6)), true, atol=1.7)
 
 
 def test_short_pieces_score_less():
-    found = detect_turned(None, drawn([*row(0), body(2, 30, 0)]), 0.2, None, 0.5)
+    found = detect([*row(0), body(2, 30, 0)])
     assert len(found) == 9
     cut = found.take(found.boxes[:, 0] < 1)
     assert cut.boxes[0] == pytest.approx((0, 25, 14, 35), abs=1.0)
@@ -137,4 +133,4 @@ def test_pieces_of_bodies_in_a_row_are_dropped_from_a_lower_share_on():
 
 
 def test_nothing_seen_is_nothing_found():
-    assert len(detect_turned(None, drawn([]), 0.2, None, 0.5)) == 0
+    assert len(detect([])) == 0

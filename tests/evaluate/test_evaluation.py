@@ -4,24 +4,17 @@ import json
 
 import numpy as np
 import pytest
+import rasterio
 from PIL import Image
 
 from nssa_gis.boxes.columns import SceneDetections
 from nssa_gis.errors import NssaError, UsageError
 from nssa_gis.evaluate.coco import ignored, precision_recall, without_ignored
-from nssa_gis.evaluate.dataset_run import (
-    detect_array,
-    detect_entries,
-    only_classes,
-    spread,
-)
-from nssa_gis.evaluate.protocols import score_protocol
+from nssa_gis.evaluate.evaluation import detect_entries, evaluate_model, only_classes, spread
 from nssa_gis.labels.classes import class_table, classes_not_exhaustive, truth_of, usable_entries
-from nssa_gis.labels.registry import read_table
 from nssa_gis.labels.table import Entry, Table
 from nssa_gis.labels.truth import ImageTruth
-from nssa_gis.model.config import PAD_MULTIPLE
-from nssa_gis.testing import PlantedBackend, make_package
+from nssa_gis.testing import PlantedDetector, make_scene
 
 #: Off the even places, so that a box scaled about anything but the corner would show.
 BOXES = np.array([[10, 20, 40, 32], [61, 15, 73, 47]])
@@ -37,26 +30,8 @@ def picture(path, boxes=BOXES, width=100, height=80):
     return path
 
 
-@pytest.fixture
-def info(tmp_path):
-    return make_package(tmp_path).info
-
-
 def entry(path, boxes=BOXES, **fields):
     return Entry(path, path.name, np.array(boxes, np.float64), np.zeros(len(boxes), np.int64), **fields)
-
-
-class Sizes:
-    """Notes the size of what is looked at; finds nothing."""
-
-    description = "sizes"
-
-    def __init__(self):
-        self.seen = []
-
-    def predict(self, batch, score_threshold):
-        self.seen.append(batch.shape[2:])
-        return SceneDetections.empty()
 
 
 @pytest.mark.parametrize(
@@ -143,55 +118,53 @@ def test_classes_without_labels_are_left_out_and_the_others_numbered_anew():
 
 
 @pytest.mark.parametrize(
-    ("scale", "gsd", "own", "looked_at"),
+    ("scale", "gsd", "own", "zoom"),
     [
-        (None, None, None, (80, 100)),  # nothing is known: pixels as they are
-        (2.0, None, None, (160, 200)),
-        (None, 0.5, None, (160, 200)),  # the model's is 0.25
-        (None, 0.5, 0.25, (80, 100)),  # what the image states goes first
-        (2.0, 0.25, 0.25, (160, 200)),  # what is asked for goes before all
-        (None, 0.1, None, (32, 40)),
+        (None, None, None, 1),  # nothing is known: native resolution
+        (2.0, None, None, 2),
+        (None, 0.5, None, 2),  # the model's is 0.25
+        (None, 0.5, 0.25, 1),  # what the image states goes first
+        (2.0, 0.25, 0.25, 2),  # what is asked for goes before all
+        (None, 0.1, None, 0.4),
+        (None, 2.0, None, 8),  # coarser than a detection would accept
     ],
 )
-def test_boxes_are_in_pixels_of_the_image_whatever_the_scale(tmp_path, info, scale, gsd, own, looked_at):
+def test_boxes_are_in_pixels_of_the_image_whatever_the_scale(tmp_path, monkeypatch, scale, gsd, own, zoom):
     path = picture(tmp_path / "a.png")
-    sizes = Sizes()
-    detect_entries(sizes, info, [entry(path, gsd=own)], scale, gsd)
-    assert sizes.seen == [tuple(side + -side % PAD_MULTIPLE for side in looked_at)]
-    done = []
-    (found,) = detect_entries(PlantedBackend(), info, [entry(path, gsd=own)], scale, gsd, done.append)
+    detector, bright, done = PlantedDetector(), [], []
+    predict = detector.backend.predict
+    monkeypatch.setattr(
+        detector.backend, "predict", lambda batch, least: bright.append(batch[:, 0] > 128) or predict(batch, least)
+    )
+    (found,) = detect_entries(detector, [entry(path, gsd=own)], scale, gsd, done.append)
     assert done == [1]
+    sides = BOXES[:, 2:] - BOXES[:, :2]
+    if zoom <= 2:
+        assert sum(b.sum() for b in bright) == pytest.approx(sides.prod(1).sum() * zoom**2, rel=0.25)
     boxes = found.boxes[np.argsort(found.boxes[:, 0])]
-    # resampling moves an edge by at most half a pixel of what is looked at
-    assert boxes == pytest.approx(BOXES, abs=0.5 * 100 / looked_at[1] + 0.01)
+    # resampling moves an edge by at most half a pixel of the working grid
+    assert boxes == pytest.approx(BOXES, abs=0.5 / zoom + 0.01)
     assert (np.diff(found.scores) <= 0).all()
 
 
-def test_a_scale_that_does_not_divide_the_image(tmp_path, info):
+def test_a_scale_that_does_not_divide_the_image(tmp_path):
     path = picture(tmp_path / "a.png", width=101, height=83)
-    (found,) = detect_entries(PlantedBackend(), info, [entry(path)], 1.37, None)
+    (found,) = detect_entries(PlantedDetector(), [entry(path)], 1.37, None)
     assert found.boxes[np.argsort(found.boxes[:, 0])] == pytest.approx(BOXES, abs=0.8)
 
 
-def test_an_image_larger_than_a_tile_is_tiled_and_merged(info):
-    rng = np.random.default_rng(0)
-    at = np.stack(np.meshgrid(np.arange(20, 1940, 120), np.arange(20, 1740, 120)), -1).reshape(-1, 2)
-    at += rng.integers(0, 40, at.shape)
-    boxes = np.concatenate((at, at + rng.integers(10, 50, at.shape)), 1)
-    boxes = np.concatenate((boxes[boxes[:, 2] < 2000], [[1990, 1790, 2000, 1800]]))  # the last touches the corner
-    pixels = np.full((3, 1800, 2000), 10, np.uint8)
-    for x0, y0, x1, y1 in boxes:
-        pixels[0, y0:y1, x0:x1] = 250
-    backend = PlantedBackend()
-    found = detect_array(backend, info, pixels)
-    assert backend.tiles == 4
-    assert sorted(found.boxes.tolist()) == sorted(boxes.tolist())
+def test_a_georeferenced_image_needs_no_gsd(tmp_path):
+    path = tmp_path / "a.tif"
+    boxes = make_scene(path, 300, 200, transform=rasterio.Affine(0.5, 0, 500000, 0, -0.5, 5300000))[:, :4]
+    (found,) = detect_entries(PlantedDetector(), [entry(path, boxes)], None, 0.1)  # --gsd is for those that state none
+    assert len(found) == len(boxes)
+    assert found.boxes[np.lexsort(found.boxes.T)] == pytest.approx(boxes[np.lexsort(boxes.T)], abs=0.3)
 
 
-def test_an_unreadable_image_is_named(tmp_path, info):
+def test_an_unreadable_image_is_named(tmp_path):
     (tmp_path / "a.png").write_bytes(b"no image")
     with pytest.raises(NssaError, match=r"a\.png: not an image that GDAL can read"):
-        detect_entries(PlantedBackend(), info, [entry(tmp_path / "a.png")], None, None)
+        detect_entries(PlantedDetector(), [entry(tmp_path / "a.png")], None, None)
 
 
 @pytest.mark.parametrize(
@@ -203,7 +176,7 @@ def test_a_limit_is_spread_from_the_first_to_the_last(tmp_path, limit, expected)
     assert [int(e.path.stem) for e in spread(entries, limit)] == expected
 
 
-def test_plain_coco_from_the_files_to_the_figures(tmp_path, info):
+def test_plain_coco_from_the_files_to_the_figures(tmp_path):
     """Two objects, a crowd with one detection; all is found: nothing is wrong."""
     boxes = np.array([*BOXES, [10, 50, 22, 60]])
     picture(tmp_path / "images" / "a.png", boxes)
@@ -217,18 +190,42 @@ def test_plain_coco_from_the_files_to_the_figures(tmp_path, info):
 
     def score(protocol):
         (tmp_path / "instances.json").write_text(json.dumps(table))
-        read = read_table(tmp_path)
-        chosen = class_table(info.classes, read.categories, {})
-        found = detect_entries(PlantedBackend(), info, read.entries, None, None)
-        return score_protocol(protocol, [truth_of(e, chosen) for e in read.entries], found, info.classes)
+        (found,) = evaluate_model(PlantedDetector(), tmp_path, protocols=[protocol]).protocols
+        return found
 
     for protocol in ("coco", "aitod", "visdrone", "visdrone-official"):
         got = score(protocol)
         assert (got.ap, got.precision, got.recall) == pytest.approx((1, 1, 1)), protocol
-    rows[2]["category_id"] = 6  # a crowd of boats excuses no car
+    rows[2]["category_id"] = 6  # a crowd of boats hides no car
     for protocol in ("coco", "aitod", "visdrone", "visdrone-official"):
         got = score(protocol)
         assert (got.curves["all"].precision[-1], got.recall) == pytest.approx((2 / 3, 1)), protocol
     rows[2]["category_id"] = 9  # no category: an ignored region, which COCO does not know
     assert score("coco").curves["all"].precision[-1] == pytest.approx(2 / 3)
     assert score("visdrone").curves["all"].precision[-1] == 1
+
+
+def test_what_is_measured_is_told(tmp_path):
+    picture(tmp_path / "images" / "a.png")
+    rows = [{"image_id": 1, "category_id": 5, "bbox": [x0, y0, x1 - x0, y1 - y0]} for x0, y0, x1, y1 in BOXES.tolist()]
+    table = {"images": [{"id": 1, "file_name": "a.png"}], "annotations": rows}
+    (tmp_path / "instances.json").write_text(json.dumps({**table, "categories": [{"id": 5, "name": "auto"}]}))
+    events = []
+    found = evaluate_model(
+        PlantedDetector(),
+        tmp_path,
+        protocols=["coco", "aitod", "coco"],
+        classes={"car": ["auto"]},
+        progress=events.append,
+    )
+    assert [e["event"] for e in events] == ["start", "tile"]
+    assert [p.protocol for p in found.protocols] == ["coco", "aitod"]
+    assert found.to_dict() == json.loads(json.dumps(found.to_dict()))
+    assert (found.to_dict()["categories"], found.images) == ({"auto": "car"}, 1)
+    text = found.to_text()
+    assert text.startswith(f"planted 1 on {tmp_path}: 1 images, planted")
+    assert "protocol aitod, 2 objects" in text and "AP 100.0  AP50 100.0" in text
+    with pytest.raises(UsageError, match="protocol 'voc' is unknown; known: coco"):
+        evaluate_model(PlantedDetector(), tmp_path, protocols=["voc"])
+    with pytest.raises(UsageError, match="no class in common"):
+        evaluate_model(PlantedDetector(), tmp_path)

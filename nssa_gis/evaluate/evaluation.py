@@ -1,0 +1,216 @@
+"""A model over a labelled dataset: accuracy under one or more protocols."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nssa_gis.boxes.columns import SceneDetections
+from nssa_gis.detect.detector import Detector
+from nssa_gis.errors import NssaError, UsageError
+from nssa_gis.evaluate.inference import find_labelled
+from nssa_gis.evaluate.protocols import PROTOCOLS, ProtocolScore, score_protocol
+from nssa_gis.events import Progress, Reporter
+from nssa_gis.labels.classes import class_table, classes_not_exhaustive, truth_of, usable_entries
+from nssa_gis.labels.registry import read_table
+from nssa_gis.labels.table import Entry
+from nssa_gis.labels.truth import ImageTruth
+from nssa_gis.raster.scene import open_scene
+
+#: Low enough for the precision-recall curve but for the last of its tail.
+_FLOOR = 0.01
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Accuracy of a model on a labelled dataset.
+
+    Attributes
+    ----------
+    model, model_version : str
+        Name and version of the model.
+    dataset : str
+        The folder.
+    images : int
+        Number of images that were scored.
+    scale : float or None
+        Enlargement that was asked for.
+    backend : str
+        Library, device and precision in words.
+    categories : dict of str to str
+        Category of the dataset to class of the model.
+    protocols : tuple of ProtocolScore
+        One for each protocol, in the order asked for.
+    """
+
+    model: str
+    model_version: str
+    dataset: str
+    images: int
+    scale: float | None
+    backend: str
+    categories: dict[str, str]
+    protocols: tuple[ProtocolScore, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give JSON values, without the curves; NaN becomes null."""
+        return {**self.__dict__, "protocols": [score.to_dict() for score in self.protocols]}
+
+    def to_text(self) -> str:
+        """Give a heading and a table for each protocol, figures in per cent."""
+        heading = f"{self.model} {self.model_version} on {self.dataset}: {self.images} images, {self.backend}"
+        return "\n".join((heading, *(score.to_text() for score in self.protocols)))
+
+
+def evaluate_model(
+    detector: Detector,
+    data: str | os.PathLike[str],
+    *,
+    protocols: Sequence[str] = ("coco",),
+    classes: Mapping[str, Sequence[str]] | None = None,
+    label_format: str | None = None,
+    annotations: str | None = None,
+    images: str | None = None,
+    gsd: float | None = None,
+    scale: float | None = None,
+    limit: int | None = None,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Measure the accuracy of a model on a labelled folder.
+
+    Every image goes through the detector as in a detection. Boxes and areas are in pixels of the images as they are,
+    whatever resolution the network sees. A class is ignored in images that do not label it exhaustively.
+
+    Parameters
+    ----------
+    detector : Detector
+        The model, ready to run.
+    data : path
+        Folder of VisDrone txt, COCO or AI-TOD JSON, DOTA txt, YOLO txt or VOC XML.
+    protocols : sequence of str
+        Some of :data:`nssa_gis.evaluate.protocols.PROTOCOLS`; detection runs once.
+    classes : mapping of str to sequence of str, optional
+        Class of the model to categories of the dataset (:func:`nssa_gis.labels.classes.class_table`); by default the
+        category of the same name.
+    label_format : str, optional
+        One of :data:`nssa_gis.labels.registry.FORMATS`; by default what lies in the folder tells.
+    annotations, images : str, optional
+        Where labels and images lie under it, if not at the format's own places.
+    gsd : float, optional
+        Metres per pixel of images that state none, neither in the labels nor in the file; without it these are
+        processed at native resolution.
+    scale : float, optional
+        Enlarge every image by this factor; by default from its GSD to the model's.
+    limit : int, optional
+        At most this many images, evenly spread.
+    progress : callable, optional
+        Receives the events ``start`` and ``tile`` (one per image) of :mod:`nssa_gis.events`.
+
+    Raises
+    ------
+    UsageError
+        An unknown protocol or format, or classes that do not fit the model or the dataset.
+    NssaError
+        Labels or an image cannot be read, or no image labels one of the classes exhaustively.
+    """
+    unknown = [name for name in protocols if name not in PROTOCOLS]
+    if unknown:
+        raise UsageError(f"protocol {unknown[0]!r} is unknown; known: {', '.join(PROTOCOLS)}")
+    info, report = detector.info, Reporter(progress)
+    table = read_table(Path(data), label_format, annotations, images)
+    chosen = class_table(info.classes, table.categories, classes or {})
+    entries = spread(usable_entries(table, chosen), limit)
+    if not entries:
+        raise NssaError(f"{os.fspath(data)}: no image is left to evaluate: none labels one of the classes exhaustively")
+    report("start", scene=os.fspath(data), backend=detector.description, tiles=len(entries), tiles_done=0)
+    found = detect_entries(
+        detector, entries, scale, gsd, lambda done: report("tile", done=done, total=len(entries), detections=0)
+    )
+    truths = [truth_of(entry, chosen, classes_not_exhaustive(entry, table.categories, chosen)) for entry in entries]
+    used = [k for k in range(len(info.classes)) if k in chosen]
+    names = [info.classes[k] for k in used]
+    truths, found = only_classes(truths, found, used)
+    return Evaluation(
+        model=info.name,
+        model_version=info.version,
+        dataset=os.fspath(data),
+        images=len(entries),
+        scale=scale,
+        backend=detector.description,
+        categories={table.categories[k]: info.classes[c] for k, c in enumerate(chosen) if c >= 0},
+        protocols=tuple(score_protocol(name, truths, found, names) for name in dict.fromkeys(protocols)),
+    )
+
+
+def detect_entries(
+    detector: Detector,
+    entries: Sequence[Entry],
+    scale: float | None,
+    gsd: float | None,
+    report: Callable[[int], None] = lambda done: None,
+) -> list[SceneDetections]:
+    """Detect in every image.
+
+    Parameters
+    ----------
+    detector : Detector
+        The model, ready to run.
+    entries : sequence of Entry
+        The images.
+    scale : float or None
+        Enlargement; by default from the image's GSD to the model's.
+    gsd : float or None
+        Metres per pixel of images that state none, neither in the labels nor in the file.
+    report : callable
+        Takes the number of images done.
+
+    Returns
+    -------
+    list of SceneDetections
+        Per image, in its own pixels, by falling score.
+
+    Raises
+    ------
+    NssaError
+        An image cannot be read.
+    """
+    found = []
+    for done, entry in enumerate(entries, 1):
+        with open_scene(entry.path) as scene:
+            stated = entry.gsd or (gsd if scene.frame.gsd is None else None)
+            found.append(find_labelled(detector, scene, stated, confidence=_FLOOR, scale=scale))
+        report(done)
+    return found
+
+
+def spread(entries: Sequence[Entry], limit: int | None) -> list[Entry]:
+    """At most ``limit`` of the images, evenly spread from the first to the last."""
+    if not limit or limit >= len(entries):
+        return list(entries)
+    return [entries[round(k * (len(entries) - 1) / max(limit - 1, 1))] for k in range(limit)]
+
+
+def only_classes(
+    truths: Sequence[ImageTruth], found: Sequence[SceneDetections], used: Sequence[int]
+) -> tuple[list[ImageTruth], list[SceneDetections]]:
+    """Leave out classes of the model that the dataset does not label, and number the others anew.
+
+    Parameters
+    ----------
+    truths, found : sequences
+        Labels and detections per image; all labels are among ``used``.
+    used : sequence of int
+        Classes of the model to keep.
+    """
+    number = np.full(max(used) + 2, -1)  # its last element is the -1 of no class
+    number[list(used)] = np.arange(len(used))
+    known = [d.take(np.isin(d.labels, used)) for d in found]
+    return (
+        [replace(t, labels=number[t.labels], ignore_labels=number[t.ignore_classes]) for t in truths],
+        [SceneDetections.of(d.boxes, d.scores, number[d.labels]) for d in known],
+    )
