@@ -1,4 +1,4 @@
-"""Accuracy of a written layer against a truth layer, in map units."""
+"""Accuracy of a layer compared with a layer of true objects, by the overlap of their geometries."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from nssa_gis.vector.reader import read_layer
 
 @dataclass(frozen=True)
 class LayerScore:
-    """Counts and rates at one IoU.
+    """Counts and rates at one IoU threshold.
 
     Attributes
     ----------
     matched, found, truths : int
-        Pairs, detections that count, truths that count.
+        Matched pairs, detections and true objects, without ignored ones.
     precision, recall, f1 : float
-        0 to 1; 0 where undefined.
+        0 to 1; 0 if undefined.
     """
 
     matched: int
@@ -31,12 +31,12 @@ class LayerScore:
 
     @property
     def precision(self) -> float:
-        """Share of detections that are true."""
+        """Share of the detections that are matched."""
         return self.matched / self.found if self.found else 0.0
 
     @property
     def recall(self) -> float:
-        """Share of truths that were found."""
+        """Share of the true objects that are matched."""
         return self.matched / self.truths if self.truths else 0.0
 
     @property
@@ -52,18 +52,20 @@ def score_layer(
     iou: float = 0.5,
     ignore: str | None = None,
 ) -> LayerScore:
-    """Match a layer of detections with a layer of truths, one to one, whatever the classes.
+    """Match a layer of detections one to one with a layer of true objects; classes are not compared.
 
     Parameters
     ----------
     found : path
-        Polygons with a ``score``; better scores choose first (without the field all are equal).
+        Polygons with a field ``score``: a detection with a higher score is matched first. Without the field all scores
+        are equal.
     truth : path
-        Polygons in any CRS; brought into the CRS of ``found``.
+        Polygons in any CRS; they are converted to the CRS of ``found``.
     iou : float
-        Least intersection over union of a pair.
+        Smallest intersection over union of a matched pair.
     ignore : str, optional
-        A yes/no field of the truth: such objects need not be found, and finding them is no error.
+        A boolean field of the truth. Objects for which it is true are ignored in scoring: they count neither as missed
+        nor as found.
 
     Raises
     ------
@@ -74,7 +76,7 @@ def score_layer(
     truths, marked, _ = _read(truth, ignore, crs)
     skip = np.zeros(len(truths), bool) if ignore is None else marked.astype(bool)
     pairs_f, pairs_t, values = _overlaps(boxes, truths, iou)
-    # detections by falling score, each taking its best free truth; true ones before ignorable ones
+    # by descending score; each detection takes the free true object of highest IoU, an ignored one only at last
     order = np.lexsort((-values, skip[pairs_t], -scores[pairs_f]))
     partner = np.full(len(boxes), -1)
     taken = np.zeros(len(truths), bool)
@@ -88,14 +90,14 @@ def score_layer(
 
 
 def agreement(a: str | os.PathLike[str], b: str | os.PathLike[str], iou: float = 0.5) -> float:
-    """F1 of one layer against the other: 1 when both hold the same objects."""
+    """F1 of one layer compared with another: 1 if both hold the same objects."""
     return score_layer(a, b, iou).f1
 
 
 def _overlaps(
     a: NDArray[np.object_], b: NDArray[np.object_], iou: float
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """All pairs with at least this IoU: indices into ``a`` and ``b``, and the IoU."""
+    """Find all pairs with at least this IoU: indices into ``a`` and ``b``, and the IoU."""
     i, j = shapely.STRtree(b).query(a, predicate="intersects")
     shared = shapely.area(shapely.intersection(a[i], b[j]))
     value = shared / np.maximum(shapely.area(a[i]) + shapely.area(b[j]) - shared, 1e-300)
@@ -106,7 +108,7 @@ def _overlaps(
 def _read(
     path: str | os.PathLike[str], field: str | None, crs: CRS | None
 ) -> tuple[NDArray[np.object_], NDArray[np.float64], CRS | None]:
-    """Polygons, one column (ones where absent) and the CRS; reprojected to ``crs`` where both are known."""
+    """Read polygons, one field (ones if it is missing) and the CRS; convert to ``crs`` if both are known."""
     layer = read_layer(path, [field] if field else [])
     polygons = layer.shapes
     values = layer.columns[field] if field in layer.columns else np.ones(len(layer))

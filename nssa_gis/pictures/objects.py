@@ -92,10 +92,9 @@ def read_objects(path: str | os.PathLike[str], scene: Scene) -> Objects:
     with np.errstate(invalid="ignore"):
         on = (boxes[:, :2] < [scene.frame.width, scene.frame.height]).all(1) & (boxes[:, 2:] > 0).all(1)
     if len(on) and not on.any():
-        told = "without a CRS" if crs is None else f"in {crs.name}"
+        told = f"{len(on)} object{'s' if len(on) > 1 else ''} {'without a CRS' if crs is None else f'in {crs.name}'}"
         raise NssaError(
-            f"{path}: none of its {len(on)} objects ({told}) lies on the scene {scene.path}; give the layer of this "
-            "scene"
+            f"{path}: none of its objects lies on the scene {scene.path} ({told}); give the layer of this scene"
         )
     class_id, names = _classes(fields["class"], fields.get("class_id"))
     shapes, boxes, class_id = shapes[on], boxes[on], class_id[on]
@@ -133,11 +132,10 @@ def _to_pixels(
 
 def _sized(shapes: NDArray[np.object_], fields: dict[str, NDArray[Any]]) -> NDArray[np.object_]:
     """Give points the box of their fields ``w_px`` and ``h_px``."""
-    points = shapely.get_type_id(shapes) == shapely.GeometryType.POINT
-    if points.any() and {"w_px", "h_px"} <= fields.keys():
-        half = np.stack([_numbers(fields[name][points]) / 2 for name in ("w_px", "h_px")])
-        half = np.where(np.isfinite(half), half, 0)
-        (x, y), (w, h) = shapely.get_coordinates(shapes[points], include_z=False).T, half
+    points = (shapely.get_type_id(shapes) == shapely.GeometryType.POINT) & ~shapely.is_empty(shapes)
+    if {"w_px", "h_px"} <= fields.keys():
+        x, y = shapely.get_coordinates(shapes[points]).T
+        w, h = (np.nan_to_num(fields[name][points].astype(np.float64)) / 2 for name in ("w_px", "h_px"))
         shapes[points] = shapely.box(x - w, y - h, x + w, y + h)
     return shapes
 
@@ -145,7 +143,7 @@ def _sized(shapes: NDArray[np.object_], fields: dict[str, NDArray[Any]]) -> NDAr
 def _classes(names: NDArray[Any], numbers: NDArray[Any] | None) -> tuple[NDArray[np.int64], dict[int, str]]:
     """Class numbers (N,) and names by number, from fields that may be empty or lack the numbers."""
     texts = np.array(["" if name is None else str(name) for name in names], object)
-    given = np.full(len(texts), np.nan) if numbers is None else _numbers(numbers)
+    given = np.full(len(texts), np.nan) if numbers is None else numbers.astype(np.float64)
     has = np.isfinite(given)
     class_id = np.where(has, given, NO_CLASS).astype(np.int64)
     both, lone = has & (texts != ""), ~has & (texts != "")
@@ -158,10 +156,3 @@ def _classes(names: NDArray[Any], numbers: NDArray[Any] | None) -> tuple[NDArray
     found, first = np.unique(class_id[both], return_index=True)
     by_number |= dict(zip(found.tolist(), texts[both][first].tolist(), strict=True))
     return class_id, by_number | {NO_CLASS: _NO_CLASS_NAME}
-
-
-def _numbers(values: NDArray[Any]) -> NDArray[np.float64]:
-    """Numbers as float64; NaN for an empty field. All fields of a CSV are text."""
-    if values.dtype.kind in "iuf":
-        return values.astype(np.float64)
-    return np.array([np.nan if value is None or value == "" else float(value) for value in values], np.float64)

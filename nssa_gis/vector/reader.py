@@ -81,13 +81,14 @@ def read_layer(path: str | os.PathLike[str], columns: Sequence[str] | None = Non
         else:
             wkb, crs, values = _read_gdal(path, columns, layer)
         known = None if crs is None else CRS.from_user_input(crs)
+        names = {name: _FULL_NAMES.get(name, name) for name in values}
+        typed = {names[name]: _typed(column, names[name]) for name, column in values.items()}
     except (RuntimeError, OSError, KeyError, ValueError, CRSError) as error:
         text = " ".join(str(error).split())
         raise NssaError(f"{path}: cannot be read ({text}); give the file that detect wrote") from error
     if known is not None and "Engineering" in known.type_name:
         known = None  # what GeoPackage and Shapefile have in the place of a missing CRS
-    names = {name: _FULL_NAMES.get(name, name) for name in values}
-    return Layer(wkb, known, {names[name]: _typed(column, names[name]) for name, column in values.items()})
+    return Layer(wkb, known, typed)
 
 
 def _read_gdal(

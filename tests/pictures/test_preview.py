@@ -3,6 +3,7 @@ import numpy as np
 import pandas
 import pytest
 import rasterio
+import shapely
 from affine import Affine
 from PIL import Image, ImageColor
 from pyproj import CRS
@@ -196,12 +197,18 @@ def test_points_have_the_size_of_their_fields(tmp_path, frame, info):
     left, top, right, bottom = drawn(image, table.drop(columns="w_px"), tmp_path)
     assert (left + right, top + bottom) == pytest.approx((640, 1020), abs=2)
     assert right - left < 8
+    empty = table.assign(geometry=[shapely.Point()])
+    assert drawn(image, pandas.concat([table, empty], ignore_index=True), tmp_path) == pytest.approx(
+        (300, 500, 340, 520), abs=1
+    )
 
 
 def test_a_layer_that_does_not_meet_the_scene_is_refused(tmp_path, frame, info):
     image, table = one_box(tmp_path, frame, info)
     table.geometry = table.geometry.translate(90_000, 0)
-    with pytest.raises(NssaError, match=r"edited\.gpkg: none of its 1 objects \(in .*\) lies on the scene .*town\.tif"):
+    with pytest.raises(
+        NssaError, match=r"edited\.gpkg: none of its objects lies on the scene .*town\.tif \(1 object in "
+    ):
         drawn(image, table, tmp_path)
     assert not (tmp_path / "out.png").exists()
 

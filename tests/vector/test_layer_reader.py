@@ -81,3 +81,9 @@ def test_what_is_no_layer_is_told_in_one_line(tmp_path):
         assert "\n" not in str(told.value)
     with pytest.raises(NssaError, match=r"text\.csv: it has no layer with geometry"):
         read_layer(tmp_path / "text.csv")
+
+
+def test_text_in_a_field_of_numbers_is_told_in_one_line(tmp_path):
+    (tmp_path / "a.csv").write_text('WKT,class,class_id\n"POINT (1 2)",car,first\n')
+    with pytest.raises(NssaError, match=r"a\.csv: cannot be read \(.*first"):
+        read_layer(tmp_path / "a.csv")
