@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 import torch
 
@@ -44,10 +44,9 @@ def take_weights(
     """
     source, known = build_detector(package), package.info.classes
     ours = model.config
-    theirs = replace(source.config, name=ours.name, classes=ours.classes, head_strides=ours.head_strides)
-    if theirs != ours:
-        mine = asdict(ours)
-        differing = [k for k, v in asdict(theirs).items() if v != mine[k]]
+    mine, theirs = asdict(ours), asdict(source.config)
+    differing = [k for k in mine if mine[k] != theirs[k] and k not in ("name", "classes", "head_strides")]
+    if differing:
         raise NssaError(
             f"{package.path}: its network {source.config.name} is not the {ours.name} asked for "
             f"({', '.join(differing)} differ); give the same --size or leave --init out"

@@ -5,6 +5,7 @@ import pytest
 import torch
 from nssa_gis_cli.main import main
 
+from nssa_gis.errors import NssaError
 from nssa_gis.model.config import named_config
 from nssa_gis.model.network import DetectionNetwork
 from nssa_gis.runtime.package import ModelInfo, load_package, save_package
@@ -65,6 +66,15 @@ def test_a_head_that_the_network_lacks_is_left_out(tmp_path):
 
 def _last_bias(model):
     return f"heads.4.classify.{len(model.heads['4'].classify) - 1}.bias"
+
+
+def test_a_network_with_other_levels_is_refused_in_one_line(tmp_path):
+    earlier = package(tmp_path / "e.safetensors", ["car"])
+    config = replace(
+        named_config("nssa-paper", 1), stem=8, widths=(32,) * 4, depths=(1,) * 4, neck=(32,) * 4, head_depth=1
+    )
+    with pytest.raises(NssaError, match=r"network nssa-n is not the nssa-paper asked for \(stem, .*trunk.* differ\)"):
+        take_weights(DetectionNetwork(config), ("car",), earlier)
 
 
 def test_all_classes_known_gives_the_same_network(tmp_path):
