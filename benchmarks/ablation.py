@@ -36,8 +36,9 @@ from nssa_gis.runtime.folding import fold_batch_norm
 from nssa_gis.train.checkpoint import load_checkpoint
 from nssa_gis.train.datasets import load_split
 from nssa_gis.train.description import describe
+from nssa_gis.train.options import TrainOptions
 from nssa_gis.train.recipe import Recipe, load_recipe
-from nssa_gis.train.trainer import Trainer, TrainOptions
+from nssa_gis.train.trainer import Trainer
 
 RECIPE = Path(__file__).with_suffix(".toml")
 #: Held-out images scored per source, evenly spread.
@@ -96,7 +97,8 @@ def train(name: str, variant: Variant, recipe: Recipe, options: TrainOptions, fo
     if (folder / "detections.npz").is_file():
         return
     started = time.monotonic()
-    trainer = Trainer(recipe, variant.config, replace(options, assigner=variant.assigner), folder, lambda event: None)
+    chosen = options.model_copy(update={"assigner": variant.assigner})
+    trainer = Trainer(recipe, variant.config, chosen, folder, lambda event: None)
     if variant.gain is not None:
         _open_gain(trainer, variant.gain)
     trainer.load()

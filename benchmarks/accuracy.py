@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from PIL import Image
 
-import nssa_gis.train
+import nssa_gis
 from nssa_gis.detect.detector import Detector
 from nssa_gis.evaluate.calibration import PlattScaling, calibration_error, fit_platt_scaling, reliability
 from nssa_gis.evaluate.coco import average_precisions, ignored, iou_matrix, precision_recall, without_ignored
@@ -29,7 +29,7 @@ from nssa_gis.runtime.package import DEFAULT_MODEL
 from nssa_gis.train.datasets import load_split
 from nssa_gis.train.recipe import Recipe, Source, load_recipe
 
-RECIPE = Path(nssa_gis.train.__file__).parent / "recipes" / "vehicles.toml"
+RECIPE = Path(nssa_gis.__file__).parent / "train" / "recipes" / "vehicles.toml"
 _HEAD = f"{'gsd':>5s} {'source':18s} {'objects':>7s} {'AP50':>6s} {'AP':>6s} {'P':>6s} {'R':>6s} {'F1':>6s} {'at':>5s}"
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import nssa_gis.train
+import nssa_gis
 from benchmarks.engine import parser, print_rows, write_json
 from benchmarks.overlap_merge import METHODS, merge
 from nssa_gis.boxes.columns import Detections, GridDetections, SceneDetections
@@ -34,7 +34,7 @@ from nssa_gis.runtime.package import DEFAULT_MODEL, ModelPackage, load_package
 from nssa_gis.train.datasets import load_split
 from nssa_gis.train.recipe import load_recipe
 
-RECIPE = Path(nssa_gis.train.__file__).parent / "recipes" / "vehicles.toml"
+RECIPE = Path(nssa_gis.__file__).parent / "train" / "recipes" / "vehicles.toml"
 _TILINGS = ((128, 64), (256, 64))
 _FLOOR = 0.02
 

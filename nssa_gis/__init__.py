@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from nssa_gis.pictures.preview import preview
     from nssa_gis.runtime.package import ModelPackage
     from nssa_gis.scenes.batch import BatchResult, batch
+    from nssa_gis.train.training import TrainResult, train
 
 #: Where each public name is defined: a module is imported when its name is first used, because rasterio and torch take
 #: seconds.
@@ -29,12 +30,14 @@ _MODULES = {
     "ExportResult": "nssa_gis.detect.export",
     "ModelPackage": "nssa_gis.runtime.package",
     "NssaError": "nssa_gis.errors",
+    "TrainResult": "nssa_gis.train.training",
     "UsageError": "nssa_gis.errors",
     "batch": "nssa_gis.scenes.batch",
     "detect": "nssa_gis.detect.run",
     "export": "nssa_gis.detect.export",
     "load_model": "nssa_gis.detect.detector",
     "preview": "nssa_gis.pictures.preview",
+    "train": "nssa_gis.train.training",
 }
 
 __all__ = [
@@ -44,6 +47,7 @@ __all__ = [
     "ExportResult",
     "ModelPackage",
     "NssaError",
+    "TrainResult",
     "UsageError",
     "__version__",
     "batch",
@@ -51,6 +55,7 @@ __all__ = [
     "export",
     "load_model",
     "preview",
+    "train",
 ]
 
 logging.getLogger(__name__).addHandler(logging.NullHandler())  # a program that uses the library decides what is shown

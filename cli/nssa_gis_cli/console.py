@@ -6,6 +6,7 @@ import contextlib
 import json
 import logging
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
@@ -13,9 +14,13 @@ from typing import Any
 import click
 
 from nssa_gis.files import masked
+from nssa_gis_cli.tables import training_event_text
 
 Event = dict[str, Any]
 Show = Callable[[Event], None]
+
+#: Between two lines about the steps of a training.
+_SECONDS_BETWEEN_LINES = 2
 
 
 class Interrupted(click.ClickException):
@@ -48,6 +53,24 @@ def progress(mode: str) -> Iterator[Show]:
             yield lambda event: show(_masked(event))
     else:
         yield lambda event: _warnings_only(_masked(event))
+
+
+@contextlib.contextmanager
+def training_progress(mode: str) -> Iterator[Show]:
+    """Give the callable that shows the events of a training: a line now and then, JSON lines, or warnings only."""
+    as_lines = mode == "bar" or (mode == "auto" and sys.stderr.isatty())
+    with progress("json" if mode == "json" else "none") as show_rest:
+        shown = 0.0
+
+        def show(event: Event) -> None:
+            nonlocal shown
+            if not as_lines or event["event"] == "warning":
+                show_rest(event)
+            elif event["event"] != "step" or time.monotonic() - shown > _SECONDS_BETWEEN_LINES:
+                shown = time.monotonic()
+                click.echo(training_event_text(event), err=True)
+
+        yield show
 
 
 @contextlib.contextmanager

@@ -113,8 +113,8 @@ def main(argv: Sequence[str], stop_at_end_of_input: bool = False) -> int:
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         return 2
-    except (KeyboardInterrupt, click.Abort) as error:
-        return _told(str(error) or "interrupted", _INTERRUPTED, argv)
+    except (KeyboardInterrupt, click.Abort):
+        return _told("interrupted", _INTERRUPTED, argv)
     except BrokenPipeError:  # the reader of our output went away, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1

@@ -8,13 +8,14 @@ from typing import Any
 import click
 
 from nssa_gis.detect.parameters import Parameters, Row
+from nssa_gis_cli.console import Interrupted
 
 Function = Callable[..., Any]
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 #: Sections of the help, in this order; others follow.
-_SECTIONS = ("General", "Model", "Data", "Scene", "Tiling", "Training", "Machine", "Output")
+_SECTIONS = ("General", "Data", "Labels", "Model", "Scene", "Tiling", "Training", "Machine", "Output")
 _METAVARS = {"number": "NUMBER", "integer": "N", "string": "TEXT", "path": "PATH", "duration": "TIME"}
 
 
@@ -49,7 +50,11 @@ def command(*models: type[Parameters], progress: bool = False, **settings: Any) 
         names = {option.name for option in options}
 
         def call(**values: Any) -> Any:
-            return function(**{k: v for k, v in values.items() if k not in names or v not in (None, ())})
+            given = {k: v for k, v in values.items() if k not in names or v not in (None, ())}
+            try:
+                return function(**given)
+            except KeyboardInterrupt as error:  # click itself would print an empty line and drop the text
+                raise Interrupted(str(error) or "interrupted") from None
 
         made.callback = call
         made.params += [*options, *([_progress()] if progress else []), _debug()]

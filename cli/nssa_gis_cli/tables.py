@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from nssa_gis.files import masked, printable
 
 if TYPE_CHECKING:
-    from nssa_gis.evaluate.protocols import ProtocolScore
     from nssa_gis.scenes.batch import BatchResult
+    from nssa_gis.train.training import TrainResult
 
 
 def objects_text(objects: int, classes: dict[str, int]) -> str:
@@ -36,28 +36,33 @@ def batch_table(result: BatchResult) -> str:
     return masked("\n".join(lines))
 
 
-def protocol_table(score: ProtocolScore) -> str:
-    """Figures of one protocol, in per cent."""
-
-    def cell(value: float) -> str:
-        return "    -" if value != value else f"{100 * value:5.1f}"
-
-    rows = [f"\nprotocol {score.protocol}, {score.truths} objects"]
-    rows.append(
-        "  " + "  ".join(f"{n} {cell(v)}" for n, v in (("AP", score.ap), ("AP50", score.ap50), ("AP75", score.ap75)))
-    )
-    if score.areas:
-        rows.append("  " + "  ".join(f"AP {area} {cell(value)}" for area, value in score.areas.items()))
-    rows.append("  " + "  ".join(f"AR{limit} {cell(value)}" for limit, value in score.recalls.items()))
-    width = max(len("all together"), *(len(c.name) for c in score.classes))
-    rows.append(f"  {'class'.ljust(width)}  objects     AP   AP50      P      R     F1  threshold")
-    for c in score.classes:
-        figures = "  ".join(map(cell, (c.ap, c.ap50, c.precision, c.recall, c.f1)))
-        rows.append(f"  {c.name.ljust(width)}  {c.truths:7d}  {figures}       {c.threshold:.2f}")
-    if len(score.classes) > 1:
-        figures = "  ".join(map(cell, (score.ap, score.ap50, score.precision, score.recall, score.f1)))
-        rows.append(f"  {'all together'.ljust(width)}  {score.truths:7d}  {figures}       {score.threshold:.2f}")
+def training_text(result: TrainResult) -> str:
+    """Tell what was written, and the accuracy per source."""
+    info = result.info
+    rows = [f"wrote {result.output}: {info.name} {info.version}, default confidence {info.score_threshold:g}"]
+    for name, accuracy in result.accuracy.items():
+        rows.append(
+            f"  {name:20s} AP50 {accuracy.ap50:.3f}  AP {accuracy.ap:.3f}  F1 {accuracy.f1:.3f} "
+            f"at {accuracy.threshold:.2f}  ({accuracy.truths} objects)"
+        )
     return "\n".join(rows)
+
+
+def training_event_text(event: dict[str, Any]) -> str:
+    """One line for an event of a training."""
+    if event["event"] == "step":
+        return (
+            f"step {event['step']:6d}  {event['elapsed']:7.0f} s  loss {event['loss']:.3f} "
+            f"(class {event['classes']:.3f}, box {event['boxes']:.3f})"
+        )
+    if event["event"] == "data":
+        return "; ".join(f"{k}: {event[k]['images']} images, {event[k]['boxes']} boxes" for k in ("train", "val"))
+    if event["event"] == "init":
+        new = event.get("new_heads")
+        heads = f"; new heads at strides {', '.join(map(str, new))}" if new else ""
+        return f"starting from {event['model']}; new classes: {', '.join(event['new_classes']) or 'none'}{heads}"
+    ap50 = event.get("all", {}).get("ap50")
+    return f"validation at step {event['step']}: AP50 {'not known' if ap50 is None else f'{ap50:.3f}'}"
 
 
 def cost_table(facts: dict[str, Any]) -> str:

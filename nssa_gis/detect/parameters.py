@@ -182,7 +182,8 @@ class Parameters(BaseModel):
             return message
         name = str(first["loc"][0])
         expects = cls._about(name)["expects"]
-        message = f"should be {expects}" if expects else re.sub("^Input ", "", message)
+        out_of_bounds = first["type"].startswith(("greater_than", "less_than")) and len(first["loc"]) == 1
+        message = f"should be {expects}" if expects and not out_of_bounds else re.sub("^Input ", "", message)
         kind = next(row["type"] for row in cls.table() if row["name"] == name)
         value = None if kind in ("strings", "integers", "bounds") else first["input"]
         shown = f" {value}" if isinstance(value, str | int | float) and not isinstance(value, bool) else ""

@@ -44,7 +44,7 @@ class TrainingLog:
                 _cut(self.path, self._step)
             mode = "w" if self._step is None else "a"
             self._handle = open(self.path, mode, encoding="utf-8", buffering=1)  # 1: write each line at once
-        line = json.dumps(_plain(event), allow_nan=False)
+        line = json.dumps(json_values(event), allow_nan=False)
         self._handle.write(line + "\n")
         return line
 
@@ -114,10 +114,11 @@ def _cut(path: Path, step: int) -> None:
     """Drop the events after a step, atomically."""
     kept = [event for event in read_log(path) if event.get("step", 0) <= step]
     with atomic_write(path) as partial:
-        partial.write_text("".join(json.dumps(_plain(event)) + "\n" for event in kept), encoding="utf-8")
+        partial.write_text("".join(json.dumps(json_values(event)) + "\n" for event in kept), encoding="utf-8")
 
 
-def _plain(value: Any) -> Any:
+def json_values(value: Any) -> Any:
+    """Replace numbers that JSON does not know by None, also in dicts."""
     if isinstance(value, dict):
-        return {k: _plain(v) for k, v in value.items()}
+        return {k: json_values(v) for k, v in value.items()}
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -11,6 +11,8 @@ from nssa_gis.runtime.backends.torch import cpu_has_bf16
 
 #: Gradients are clipped to this norm.
 CLIP_NORM = 10.0
+#: On weights of convolutions.
+WEIGHT_DECAY = 0.05
 
 
 def learning_rate(base: float, batch: int, done: float) -> float:

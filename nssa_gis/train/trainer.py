@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from nssa_gis.labels.images import LabelledImage
 from nssa_gis.model.config import DetectorConfig
 from nssa_gis.model.network import DetectionNetwork
 from nssa_gis.model.resnet import ResNetTrunk, load_resnet
+from nssa_gis.runtime.backends.torch import cpu_threads
 from nssa_gis.runtime.package import ModelPackage
 from nssa_gis.train.assigner import ASSIGNERS
 from nssa_gis.train.checkpoint import load_checkpoint, optimizer_tensors, restore_optimizer, save_checkpoint
@@ -32,61 +34,24 @@ from nssa_gis.train.distributed import ALONE, Ranks
 from nssa_gis.train.ema import MovingAverage
 from nssa_gis.train.loading import load_batches, shares
 from nssa_gis.train.losses import Truth, detection_loss
-from nssa_gis.train.optimisation import CLIP_NORM, autocast_type, learning_rate, parameter_groups
+from nssa_gis.train.optimisation import CLIP_NORM, WEIGHT_DECAY, autocast_type, learning_rate, parameter_groups
+from nssa_gis.train.options import TrainOptions
 from nssa_gis.train.paste import Paster, cut_out
 from nssa_gis.train.recipe import Recipe
 from nssa_gis.train.shared_norm import share_batch_norm
 from nssa_gis.train.warm_start import take_weights
 
+_log = logging.getLogger(__name__)
+
 #: From this share of the steps on crops are cut from one image where it fills them: objects as they will be met. (A
 #: time budget knows its share only when the crops are made already: it keeps the mixture to the end.)
 _WHOLE_FROM = 0.85
+#: Side of a crop by trunk, pixels.
+_CROPS = {"csp": 256, "resnet": 832}
 
 
-@dataclass(frozen=True)
-class TrainOptions:
-    """How to train.
-
-    Attributes
-    ----------
-    steps : int or None
-        Optimiser steps; the learning rate follows them.
-    time_budget : float or None
-        Seconds of training instead of steps, by the clock from step to step (waiting for crops and checkpoints
-        included, validation not); the learning rate follows them, and time spent before a resume counts.
-    batch, crop : int
-        Crops per step, of all processes together, and their side in pixels (a multiple of 64).
-    learning_rate : float
-        For a batch of 16; scaled with the square root of the batch.
-    weight_decay : float
-        On weights of two and more dimensions.
-    assigner : str
-        ``gaussian`` or ``tal``.
-    seed : int
-        Of weights and data.
-    workers : int
-        Processes that prepare crops, for each that trains.
-    checkpoint_every, validate_every : float
-        Seconds between checkpoints, and between validations (0: only at the end).
-    device : str
-        ``auto``, ``cpu``, ``cuda[:i]``, ``mps``.
-    threads : int or None
-        CPU threads.
-    """
-
-    steps: int | None = None
-    time_budget: float | None = None
-    batch: int = 16
-    crop: int = 256
-    learning_rate: float = 2e-3
-    weight_decay: float = 0.05
-    assigner: str = "gaussian"
-    seed: int = 0
-    workers: int = 1
-    checkpoint_every: float = 120.0
-    validate_every: float = 0.0
-    device: str = "auto"
-    threads: int | None = None
+#: Name of the checkpoint in a run folder.
+CHECKPOINT_NAME = "checkpoint.safetensors"
 
 
 class Trainer:
@@ -122,12 +87,11 @@ class Trainer:
         report: Callable[[dict[str, Any]], None],
         ranks: Ranks = ALONE,
     ) -> None:
-        if options.threads:
-            torch.set_num_threads(options.threads)
         ranks.share(options.batch)
         self.recipe, self.options, self.folder, self.ranks = recipe, options, folder, ranks
         self.report = report if ranks.first else lambda event: None
         self.device = ranks.device(options.device)
+        self.crop = options.crop or _CROPS[config.trunk]
         torch.manual_seed(options.seed)
         self.model = DetectionNetwork(config).to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = MovingAverage(self.model)
@@ -136,9 +100,10 @@ class Trainer:
             share_batch_norm(self.model)
         self.forward: torch.nn.Module = self.model
         self.autocast = autocast_type(self.device)
+        _log.debug("training on %s, mixed precision %s, crops of %d px", self.device, self.autocast, self.crop)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.autocast is torch.float16)
         self.optimizer = torch.optim.AdamW(
-            parameter_groups(self.model, options.weight_decay), lr=options.learning_rate, foreach=True
+            parameter_groups(self.model, WEIGHT_DECAY), lr=options.learning_rate, foreach=True
         )
         self.step, self.elapsed = 0, 0.0
         self.started_from = ""
@@ -150,7 +115,7 @@ class Trainer:
     @property
     def checkpoint(self) -> Path:
         """The one checkpoint file of the run."""
-        return self.folder / "checkpoint.safetensors"
+        return self.folder / CHECKPOINT_NAME
 
     @property
     def progress(self) -> float:
@@ -249,6 +214,10 @@ class Trainer:
         KeyboardInterrupt
             Interrupted; the checkpoint is of the last complete step, unless the interrupt broke into a step.
         """
+        with cpu_threads(self.options.threads):
+            return self._run()
+
+    def _run(self) -> dict[str, Accuracy]:
         if not self.train_images:
             self.load()
         self._report_data()
@@ -256,7 +225,7 @@ class Trainer:
         crops = CompositeCrops(
             self.train_images,
             [s.weight for s in self.recipe.sources],
-            self.options.crop,
+            self.crop,
             self.recipe.gsd,
             self.options.seed,
             paster=self._paster(),
@@ -346,18 +315,19 @@ class Trainer:
             "scaler": self.scaler.state_dict(),
             "started_from": self.started_from,
             "network": self.model.config.to_dict(),
-            "options": asdict(self.options),
+            "options": self.options.model_dump(mode="json"),
             "setting": self._setting(),
             "sources": self._sources(),
         }
         self.folder.mkdir(parents=True, exist_ok=True)
         save_checkpoint(self.checkpoint, parts, progress)
+        _log.debug("checkpoint of step %d: %s", self.step, self.checkpoint)
 
     def _setting(self) -> dict[str, Any]:
         """Gather what a resumed run must share with the one before."""
-        kept = {k: getattr(self.options, k) for k in ("crop", "batch", "seed", "assigner")}
+        kept = {k: getattr(self.options, k) for k in ("batch", "seed", "assigner")}
         classes = {name: list(members) for name, members in self.recipe.classes.items()}
-        return {"recipe": self.recipe.name, "classes": classes, "gsd": self.recipe.gsd, **kept}
+        return {"recipe": self.recipe.name, "classes": classes, "gsd": self.recipe.gsd, "crop": self.crop, **kept}
 
     def _sources(self) -> dict[str, str]:
         """Weight of each source, and a digest of what else the recipe says of it: crops follow from both."""
@@ -371,8 +341,8 @@ class Trainer:
 
     def _report_changes(self) -> None:
         """Warn of what may change at a resume but bends the learning curve."""
-        now = {**asdict(self.options), "sources": self._sources()}
-        for name in ("steps", "time_budget", "learning_rate", "weight_decay", "sources"):
+        now = {**self.options.model_dump(mode="json"), "sources": self._sources()}
+        for name in ("steps", "time_budget", "learning_rate", "sources"):
             before = self._begun_with.get(name)
             if before is not None and before != now[name]:
                 message = f"the run was begun with {name} {before}, not {now[name]}; it will not go on as it would have"

@@ -8,6 +8,8 @@ import pytest
 import nssa_gis
 
 PUBLIC = {
+    "TrainResult",
+    "train",
     "BatchResult",
     "DetectResult",
     "Detector",

@@ -3,7 +3,14 @@ import json
 import pytest
 from pydantic import ValidationError
 
-from nssa_gis.detect.options import DetectOptions, DetectorOptions, options_table, parse_options, split_options
+from nssa_gis.detect.options import (
+    DetectArguments,
+    DetectOptions,
+    DetectorOptions,
+    options_table,
+    parse_options,
+    split_options,
+)
 from nssa_gis.errors import UsageError
 
 
@@ -76,3 +83,7 @@ def test_table_describes_every_option_in_json():
     assert rows["classes"]["type"] == "strings"
     assert rows["bands"]["type"] == "integers"
     assert rows["overwrite"]["type"] == "boolean"
+
+
+def test_arguments_of_the_functions_are_the_fields():
+    assert set(DetectArguments.__annotations__) == {*DetectorOptions.model_fields, *DetectOptions.model_fields}

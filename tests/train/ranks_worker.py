@@ -9,9 +9,10 @@ from safetensors.torch import save_file
 
 from nssa_gis.model.config import named_config
 from nssa_gis.train.distributed import joined
+from nssa_gis.train.options import TrainOptions
 from nssa_gis.train.recipe import recipe_of_folders
 from nssa_gis.train.shared_norm import SharedBatchNorm
-from nssa_gis.train.trainer import Trainer, TrainOptions
+from nssa_gis.train.trainer import Trainer
 
 
 def small_trainer(folder, run, events, ranks=None, **kw):

@@ -10,9 +10,10 @@ from nssa_gis.model.network import DetectionNetwork
 from nssa_gis.runtime.backends.torch import build_detector
 from nssa_gis.runtime.package import load_package
 from nssa_gis.train.description import tiling
+from nssa_gis.train.options import TrainOptions
 from nssa_gis.train.packaging import calibrated, package_of
 from nssa_gis.train.recipe import recipe_of_folders
-from nssa_gis.train.trainer import Trainer, TrainOptions
+from nssa_gis.train.trainer import Trainer
 
 
 @torch.no_grad()

@@ -17,8 +17,9 @@ from nssa_gis.train.checkpoint import load_checkpoint, save_checkpoint
 from nssa_gis.train.ema import MovingAverage
 from nssa_gis.train.log import read_log
 from nssa_gis.train.optimisation import autocast_type, learning_rate, parameter_groups
+from nssa_gis.train.options import TrainOptions
 from nssa_gis.train.recipe import recipe_of_folders
-from nssa_gis.train.trainer import Trainer, TrainOptions
+from nssa_gis.train.trainer import Trainer
 
 
 def trainer(folder, run, steps=6, events=None, size="nssa-n", **kw):
@@ -345,7 +346,7 @@ def test_nothing_is_replaced_unasked(coco_folder, tmp_path, capsys):
     [
         (["--val-scenes", "a", "--val-scenes", "b", "--steps", "1"], 1, "no training images"),
         (["--steps", "1", "--resume"], 1, "no checkpoint"),
-        (["--time-budget", "0s"], 2, "more than 0"),
+        (["--time-budget", "0s"], 2, "greater than 0"),
         (["--steps", "1", "--learning-rate", "-1"], 2, "--learning-rate"),
     ],
 )

@@ -116,7 +116,7 @@ class TorchBackend:
         side = (batch.shape[2], batch.shape[3])
         parts = []
         step = 1 if self.device.type == "cpu" else len(batch)
-        with _cpu_threads(self._threads), torch.inference_mode(), self._autocast():
+        with cpu_threads(self._threads), torch.inference_mode(), self._autocast():
             for start in range(0, len(batch), step):
                 out = self.model(self._upload(batch[start : start + step]))
                 found = detections_of(self.model, out, side, score_threshold, self.nms_iou)
@@ -138,7 +138,7 @@ class TorchBackend:
 
 
 @contextlib.contextmanager
-def _cpu_threads(count: int | None) -> Iterator[None]:
+def cpu_threads(count: int | None) -> Iterator[None]:
     """Set PyTorch's threads, which belong to the whole process, and put them back."""
     before = torch.get_num_threads()
     if count is None or count == before:
