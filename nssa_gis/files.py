@@ -17,12 +17,12 @@ from nssa_gis.errors import NssaError, UsageError
 
 
 def printable(path: str | os.PathLike[str]) -> str:
-    """Spell a path so that it can be written in any text: bytes that are no UTF-8 are escaped."""
+    """Return a path as text that can be printed anywhere; bytes that are not UTF-8 are escaped."""
     return os.fspath(path).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def check_name(path: str | os.PathLike[str], what: str) -> None:
-    """Refuse a name that no file has, or that cannot be written into a layer.
+    """Check that a file name is not empty and is UTF-8, because it is written into layers.
 
     Parameters
     ----------
@@ -33,9 +33,9 @@ def check_name(path: str | os.PathLike[str], what: str) -> None:
     Raises
     ------
     UsageError
-        It is empty.
+        The name is empty.
     NssaError
-        It is not UTF-8.
+        The name is not UTF-8.
     """
     name = os.fspath(path)
     if not name:
@@ -61,14 +61,14 @@ def check_free(path: Path, overwrite: bool) -> None:
 
 
 def keep_inputs(outputs: Iterable[str | os.PathLike[str]], inputs: Iterable[str | os.PathLike[str]]) -> None:
-    """Refuse to write over what is read, under whatever name.
+    """Refuse to overwrite an input, also through a link or another spelling of its path.
 
     Parameters
     ----------
     outputs : iterable of path
-        Files to be written; those that are not there yet are no danger.
+        Files that will be written.
     inputs : iterable of str or path
-        Files that are read; what is no local file is passed over.
+        Files that are read; what is not a local file is ignored.
 
     Raises
     ------
@@ -266,9 +266,9 @@ class OutputLock:
         self.release()
 
 
-# Who is given a layer is not given the login of the server that its scene came from. The QGIS plugin has the same
-# rules: it runs where this package cannot be imported.
-#: The login of an address; values of parameters that are secrets by their name, quoted or not (PG:, web maps, tokens).
+# A layer is passed on to others; the login of the server that its scene came from must not be in it. The QGIS plugin
+# has a copy of these rules: it runs where this package cannot be imported.
+#: The login in a URL, and the values of parameters that are secrets by their name, quoted or not.
 _LOGIN = re.compile(r"(://)[^/\s\"']*@|(%3A%2F%2F)[^/\s\"'&]*?%40", re.IGNORECASE)
 _SECRET = re.compile(
     r"((?:password|passwd|pwd|authcfg|access_?token|token|secret|signature|(?<![a-z])sig|api[_-]?key"
@@ -279,5 +279,5 @@ _SECRET = re.compile(
 
 
 def masked(text: str) -> str:
-    """Give a text with ``***`` in the place of the passwords in it."""
+    """Return a text with ``***`` in place of each password."""
     return _SECRET.sub(r"\1***", _LOGIN.sub(r"\1\2***@", text))

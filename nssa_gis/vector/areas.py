@@ -1,4 +1,4 @@
-"""The area of interest from a vector file."""
+"""Read an area of interest from a vector file."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ def read_area(
     Parameters
     ----------
     source : str or path
-        ``FILE`` or ``FILE:LAYER``; the first layer that may hold polygons if none is named.
+        ``FILE`` or ``FILE:LAYER``. Without a layer name, the first layer that can hold polygons is read.
     warn : callable, optional
-        Told which layer is taken where several could have been meant.
+        Receives a message if the file has several polygon layers and none is named.
 
     Returns
     -------
     geometries : ndarray of shapely geometries, shape (n,)
     crs : pyproj.CRS or None
-        None where the file has none.
+        None if the file has none.
 
     Raises
     ------
     NssaError
-        No such file or layer, not a vector file, or nothing in it.
+        The file or the layer does not exist, it is not a vector file, or it has no geometries.
     """
     path, layer = split_area(source)
     try:
@@ -60,26 +60,31 @@ def read_area(
 
 
 def _choose(path: str, kinds: dict[str, str], warn: Callable[[str], None] | None) -> str:
-    """Take the first layer that may hold polygons (attribute tables such as styles hold none)."""
+    """Choose the first layer that can hold polygons; attribute tables such as styles cannot."""
     fit = [name for name, kind in kinds.items() if any(word in kind for word in ("Polygon", "Surface", "Unknown"))]
     if len(fit) > 1 and warn is not None:
-        warn(f"{path}: it has several polygon layers ({', '.join(fit)}); taking {fit[0]}, name another as {path}:LAYER")
+        names = ", ".join(fit)
+        warn(f"{path}: it has several polygon layers ({names}); reading {fit[0]}; give another one as {path}:LAYER")
     return next(iter(fit or kinds))
 
 
 def split_area(source: str | os.PathLike[str]) -> tuple[str, str | None]:
-    """Part ``FILE:LAYER``; a file of that whole name, an address and a drive letter are left alone.
+    """Split ``FILE:LAYER`` into the file and the layer.
+
+    The colon belongs to the file if a file of the whole name exists, after a drive letter, and in a URL.
 
     Returns
     -------
     path : str
     layer : str or None
-        None where none is named.
+        None if no layer is named.
 
     Raises
     ------
+    UsageError
+        The name is empty.
     NssaError
-        There is no such file.
+        The file does not exist.
     """
     source = os.fspath(source)
     check_name(source, "the area")

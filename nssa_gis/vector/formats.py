@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pyogrio
+import shapely
 from pyproj import CRS
 
 from nssa_gis.errors import NssaError
@@ -51,6 +52,8 @@ def write_rows(rows: pa.RecordBatchReader, path: Path, target: Target, info: Lay
         _write_parquet(rows, path, target, info)
         return
     options = {} if target.existing else _OPTIONS[target.driver](target, info)
+    if target.driver != "CSV":
+        options |= {"geometry_name": GEOMETRY, "geometry_type": _geometry_type(info)}
     with warnings.catch_warnings():
         # A missing CRS is said by the program itself; a shortened Shapefile field is documented.
         warnings.simplefilter("ignore")
@@ -59,8 +62,6 @@ def write_rows(rows: pa.RecordBatchReader, path: Path, target: Target, info: Lay
             path,
             layer=target.layer,
             driver=target.driver,
-            geometry_name=GEOMETRY,
-            geometry_type=_geometry_type(info),
             crs=None if target.crs is None else target.crs.to_wkt(),
             append=target.existing is not None,
             **options,
@@ -108,10 +109,13 @@ def columns_for(batch: pa.RecordBatch, target: Target) -> pa.RecordBatch:
     if target.driver != "CSV":
         return batch
     decimals = _DEGREE_DECIMALS if target.crs is not None and target.crs.is_geographic else _MAP_DECIMALS
-    coords = from_wkb(batch[GEOMETRY])
-    x, y = np.round(coords.mean(axis=1), decimals).T
-    batch = with_geometry(batch, np.round(coords, decimals))
-    return batch.add_column(0, "center_x", pa.array(x)).add_column(1, "center_y", pa.array(y))
+    shapes = shapely.from_wkb(batch[GEOMETRY].to_numpy(zero_copy_only=False))
+    # GDAL would write the same text in three times the time.
+    text = shapely.to_wkt(shapes, rounding_precision=decimals) if len(batch) else []
+    x, y = np.round(from_wkb(batch[GEOMETRY]).mean(axis=1), decimals).T
+    batch = batch.remove_column(batch.schema.get_field_index(GEOMETRY))
+    added = {"WKT": pa.array(text, pa.string()), "center_x": pa.array(x), "center_y": pa.array(y)}
+    return pa.record_batch([*added.values(), *batch.columns], names=[*added, *batch.schema.names])
 
 
 def with_geometry(batch: pa.RecordBatch, coords: np.ndarray[Any, np.dtype[np.float64]]) -> pa.RecordBatch:
@@ -148,8 +152,8 @@ def _shapefile(target: Target, info: LayerInfo) -> dict[str, Any]:
 
 
 def _csv(target: Target, info: LayerInfo) -> dict[str, Any]:
-    # The format has no place for the CRS or for run metadata.
-    return {"layer_options": {"GEOMETRY": "AS_WKT", "STRING_QUOTING": "IF_NEEDED"}}
+    # The format has no place for the CRS or for run metadata; the geometry is a column of text.
+    return {"layer_options": {"STRING_QUOTING": "IF_NEEDED"}}
 
 
 def _geojson(target: Target, info: LayerInfo) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Coordinates of the layer into another CRS, whole across the antimeridian."""
+"""Reproject the coordinates of a layer; geometries across the antimeridian stay whole."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ def parse_crs(text: str | CRS) -> CRS:
 
 
 class Reprojection:
-    """Map coordinates of one CRS into another.
+    """Convert map coordinates from one CRS to another.
 
-    A box is a few metres wide, so its corners are enough: no edge is bent measurably between them. A box over
-    the antimeridian would come out as wide as the world where the target repeats there (longitude, Mercator);
-    its corners are moved to one side instead, so that longitudes may run a little past 180.
+    Only corners are converted: a box is a few metres wide, so its edges stay straight. In a target CRS that ends at
+    the antimeridian (longitude, Mercator), a box across it would become as wide as the world. Its corners are moved to
+    one side instead, so longitudes can exceed 180 a little.
 
     Parameters
     ----------
     source, target : pyproj.CRS
-        Coordinates are x, y (longitude, latitude) on both sides whatever the axis order of the CRS.
+        Coordinates are always x, y (longitude, latitude), whatever the axis order of the CRS.
     """
 
     def __init__(self, source: CRS, target: CRS) -> None:
@@ -61,7 +61,7 @@ class Reprojection:
         Raises
         ------
         NssaError
-            A point lies outside what the target CRS can represent.
+            A point lies outside the area of the target CRS.
         """
         if self._transformer is None or not len(coords):
             return coords
@@ -76,13 +76,13 @@ class Reprojection:
 
 
 def one_side(coords: NDArray[np.float64], period: float) -> NDArray[np.float64]:
-    """Move corners of geometries wider than half the world to its right side.
+    """Move the left corners of geometries wider than half the world by one period to the right.
 
     Parameters
     ----------
     coords : ndarray of float64, shape (N, K, 2)
     period : float
-        Width of the world in the units of x.
+        Width of the world, in the units of x.
     """
     x = coords[..., 0]
     low, high = x.min(axis=1, keepdims=True), x.max(axis=1, keepdims=True)

@@ -1,4 +1,4 @@
-"""How the layer looks: one colour per class, the QGIS style stored inside a GeoPackage, and its SLD."""
+"""How the layer looks: one colour per class, and the QGIS style stored inside a GeoPackage."""
 
 from __future__ import annotations
 
@@ -135,51 +135,6 @@ def _field_settings(root: ET.Element) -> None:
         ET.SubElement(aliases, "alias", index=str(index), field=field.name, name=field.alias)
 
 
-def sld(layer: str, classes: Sequence[tuple[int, str]], geometry: GeometryKind) -> str:
-    """Styled Layer Descriptor 1.1 with the same colours, for GeoServer and other readers of ``layer_styles``.
-
-    Parameters
-    ----------
-    layer : str
-        Name of the layer.
-    classes : sequence of (class_id, name)
-    geometry : {"polygon", "point"}
-    """
-    spaces = {
-        "xmlns": "http://www.opengis.net/sld",
-        "xmlns:se": "http://www.opengis.net/se",
-        "xmlns:ogc": "http://www.opengis.net/ogc",
-        "version": "1.1.0",
-    }
-    root = ET.Element("StyledLayerDescriptor", spaces)
-    named = ET.SubElement(root, "NamedLayer")
-    ET.SubElement(named, "se:Name").text = layer
-    user = ET.SubElement(named, "UserStyle")
-    ET.SubElement(user, "se:Name").text = layer
-    style = ET.SubElement(user, "se:FeatureTypeStyle")
-    for class_id, name in classes:
-        rule = ET.SubElement(style, "se:Rule")
-        ET.SubElement(rule, "se:Name").text = name
-        same = ET.SubElement(ET.SubElement(rule, "ogc:Filter"), "ogc:PropertyIsEqualTo")
-        ET.SubElement(same, "ogc:PropertyName").text = "class"
-        ET.SubElement(same, "ogc:Literal").text = name
-        if geometry == "point":
-            graphic = ET.SubElement(ET.SubElement(rule, "se:PointSymbolizer"), "se:Graphic")
-            mark = ET.SubElement(graphic, "se:Mark")
-            ET.SubElement(mark, "se:WellKnownName").text = "circle"
-            _sld_stroke(mark, class_colour(class_id))
-            ET.SubElement(graphic, "se:Size").text = "8"
-        else:
-            _sld_stroke(ET.SubElement(rule, "se:PolygonSymbolizer"), class_colour(class_id))
-    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode")
-
-
-def _sld_stroke(parent: ET.Element, colour: str) -> None:
-    stroke = ET.SubElement(parent, "se:Stroke")
-    ET.SubElement(stroke, "se:SvgParameter", name="stroke").text = colour
-    ET.SubElement(stroke, "se:SvgParameter", name="stroke-width").text = "1.5"
-
-
 def store_style(gpkg: Path, layer: str, classes: Sequence[tuple[int, str]], geometry: GeometryKind) -> None:
     """Store the default style of a layer in a GeoPackage as QGIS does, in the table ``layer_styles``.
 
@@ -218,8 +173,8 @@ def store_style(gpkg: Path, layer: str, classes: Sequence[tuple[int, str]], geom
             connection.execute(
                 "INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name, f_geometry_column, "
                 "styleName, styleQML, styleSLD, useAsDefault, description, owner, ui) "
-                "VALUES ('', '', ?, ?, ?, ?, ?, 1, 'Detections by class', '', NULL)",
-                (layer, column, _STYLE_NAME, qml(classes, geometry), sld(layer, classes, geometry)),
+                "VALUES ('', '', ?, ?, ?, ?, '', 1, 'Detections by class', '', NULL)",
+                (layer, column, _STYLE_NAME, qml(classes, geometry)),
             )
     finally:
         connection.close()

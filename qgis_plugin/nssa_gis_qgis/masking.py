@@ -2,7 +2,7 @@
 
 import re
 
-#: The login of an address; values of parameters that are secrets by their name, quoted or not (PG:, web maps, tokens).
+#: The login in a URL, and the values of parameters that are secrets by their name, quoted or not.
 _LOGIN = re.compile(r"(://)[^/\s\"']*@|(%3A%2F%2F)[^/\s\"'&]*?%40", re.IGNORECASE)
 _SECRET = re.compile(
     r"((?:password|passwd|pwd|authcfg|access_?token|token|secret|signature|(?<![a-z])sig|api[_-]?key"

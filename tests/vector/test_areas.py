@@ -59,7 +59,7 @@ def test_the_layer_taken_is_named_where_several_hold_polygons(areas, tmp_path):
     read_area(f"{areas}:port", heard.append)
     assert len(heard) == 1
     assert "town, port" in heard[0]
-    assert "taking town" in heard[0]
+    assert "reading town" in heard[0]
     path = tmp_path / "mixed.gpkg"
     geopandas.GeoDataFrame(geometry=[shapely.Point(0, 0)], crs=4326).to_file(path, layer="signs")
     geopandas.GeoDataFrame(geometry=[shapely.box(0, 0, 1, 1)], crs=4326).to_file(path, layer="zone")

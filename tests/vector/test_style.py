@@ -4,7 +4,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from nssa_gis.vector.schema import FIELDS, records
-from nssa_gis.vector.style import PALETTE, class_colour, qml, sld
+from nssa_gis.vector.style import PALETTE, class_colour, qml
 from nssa_gis.vector.target import inspect_target
 from nssa_gis.vector.writer import write_layer
 
@@ -31,12 +31,6 @@ def test_qml(geometry, kind, layer):
     if geometry == "polygon":
         assert settings["style"] == "no"
     assert [a.get("field") for a in root.iterfind("aliases/alias")] == [f.name for f in FIELDS]
-
-
-def test_sld_is_well_formed():
-    root = ET.fromstring(sld("cars", CLASSES, "polygon"))
-    literals = [e.text for e in root.iter("{http://www.opengis.net/ogc}Literal")]
-    assert literals == [name for _, name in CLASSES]
 
 
 def test_colours_of_21_classes_differ_with_their_pens():
