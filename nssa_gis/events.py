@@ -1,4 +1,4 @@
-"""How a run tells what it does: plain dict events handed to one callable.
+"""Events of a run: plain dicts that one callable receives.
 
 Every event has ``event``, one of :data:`EVENTS`; the other keys are JSON values:
 
@@ -13,7 +13,7 @@ write     objects, output
 warning   message
 error     message, exit_code
 done      every attribute of :class:`nssa_gis.detect.result.DetectResult`
-log       logger, message: what a maintainer wants to know (only with ``--debug``)
+log       logger, message: details for developers (only with ``--debug``)
 ========= ==========================================================================================
 
 ``batch`` adds ``scene``, ``number`` and ``scenes`` to each event.
@@ -46,7 +46,7 @@ class Reporter:
     Attributes
     ----------
     warnings : list of str
-        What was warned of, each text once.
+        The warnings, each text once.
     """
 
     def __init__(self, progress: Progress | None = None) -> None:

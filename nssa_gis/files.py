@@ -45,7 +45,7 @@ def check_name(path: str | os.PathLike[str], what: str) -> None:
 
 
 def check_free(path: Path, overwrite: bool) -> None:
-    """Refuse an output that could not be written in the end, before the work begins.
+    """Raise an error for an output that cannot be written, before the work begins.
 
     Raises
     ------
@@ -163,7 +163,7 @@ def write_error(path: str | os.PathLike[str], error: Exception) -> NssaError:
         What the system or a library said.
     """
     folder = Path(path).parent
-    # a library tells of a full disk in the words of whatever failed first
+    # the message of a library may not say that the disk is full
     full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
     if full or (folder.is_dir() and shutil.disk_usage(folder).free < _NO_ROOM):
         return NssaError(f"the disk is full: {printable(path)}; free some space and try again")
@@ -246,7 +246,7 @@ class OutputLock:
         return name or "an unknown process"
 
     def release(self) -> None:
-        """Give the lock back and remove its file; a second call does nothing."""
+        """Release the lock and remove its file; a second call does nothing."""
         if not self._lock.is_locked:
             return
         # Removed while it is held: filelock refuses a lock on a file that was removed meanwhile.

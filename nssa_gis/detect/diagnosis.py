@@ -32,7 +32,7 @@ class Diagnosis:
 
 
 def diagnose() -> Diagnosis:
-    """Look at everything that ``detect`` needs; imports torch."""
+    """Check everything that ``detect`` needs; imports torch."""
     problems: list[str] = []
     facts = {}
     for section, look in _SECTIONS.items():

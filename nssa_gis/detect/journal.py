@@ -1,4 +1,4 @@
-"""The journal: what a run has found so far, on disk, so that it can go on after any kind of end.
+"""The journal: the detections of a run so far, on disk, so that an interrupted run can be resumed.
 
 One file beside the output, ``<output>.journal``. It starts with a header (JSON: the fingerprint of scene,
 model and options) and grows by one checksummed block per finished row of tiles. A block that was being written when
@@ -72,7 +72,7 @@ class Journal:
     last_row : int
         The last finished row of tiles, -1 before the first.
     tiles, detections : int
-        How many tiles were looked at and what was found in them, in all finished rows.
+        Number of processed tiles and of detections in them, in all finished rows.
     """
 
     def __init__(self, path: Path, file: BinaryIO, info: dict[str, Any]) -> None:
@@ -94,9 +94,9 @@ class Journal:
         path : Path
             See :func:`journal_path`.
         fingerprint : dict
-            JSON values by which a later run knows that it would do the same work.
+            JSON values that show a later run whether it would do the same work.
         info : dict, optional
-            JSON values that need not be the same then.
+            JSON values that may differ in a later run.
 
         Raises
         ------
@@ -154,12 +154,12 @@ class Journal:
         found : GridDetections
             Everything found in the row's tiles, before merging.
         tiles : int
-            How many tiles of the row were looked at.
+            Number of processed tiles in the row.
 
         Raises
         ------
         NssaError
-            The disk is full or failed; the journal stays good up to the row before.
+            The disk is full or failed; the journal stays valid up to the row before.
         """
         if row <= self.last_row:
             raise ValueError(f"row {row} comes after row {self.last_row}")
@@ -191,7 +191,7 @@ class Journal:
             yield row, _unpack(n, payload)
 
     def close(self) -> None:
-        """Make what was written safe and close the file; a second call does nothing."""
+        """Force the data to the disk and close the file; a second call does nothing."""
         if not self._file.closed:
             with contextlib.suppress(OSError):
                 self._file.flush()
@@ -200,7 +200,7 @@ class Journal:
                 self._file.close()
 
     def remove(self) -> None:
-        """Close and delete the file: the work is done, or there was none."""
+        """Close and delete the file, because the work is done or there was none."""
         with contextlib.suppress(OSError):
             self._file.close()
         self.path.unlink(missing_ok=True)
@@ -234,7 +234,7 @@ def _read_block(file: BinaryIO, end: int) -> tuple[int, int, int, bytes] | None:
     if len(head) < _BLOCK.size:
         return None
     row, tiles, n, _ = _BLOCK.unpack(head)
-    # The size is checked before it is believed: a damaged one would ask for any amount of memory.
+    # The size is checked first: a damaged one would allocate any amount of memory.
     if row < 0 or tiles < 0 or n < 0 or n * _ROW_BYTES > end - file.tell():
         return None
     payload = file.read(n * _ROW_BYTES)

@@ -144,9 +144,9 @@ def make_plan(scene: Scene, info: ModelInfo, options: DetectOptions, *, native_g
     info : ModelInfo
         Of the model.
     options : DetectOptions
-        What the user asked for.
+        Options of the user.
     native_gsd : float, optional
-        Metres per pixel of the scene, for images whose file does not tell it. It takes the place of the scene's own.
+        GSD of the scene in metres per pixel, for images whose file does not state it. It replaces the scene's own.
 
     Raises
     ------

@@ -22,7 +22,7 @@ class DetectResult:
     tiles, tiles_skipped : int
         Tiles that the network saw, and tiles without a valid pixel, by this run and the one it continued.
     tiles_resumed : int
-        How many of ``tiles`` an interrupted run had done.
+        How many of ``tiles`` an interrupted run had finished.
     megapixels : float
         Pixels of the scene, in millions.
     seconds : float
@@ -34,7 +34,7 @@ class DetectResult:
     model, backend : str
         Model name and version; what ran it.
     warnings : tuple of str
-        What the user was told.
+        Warnings that the user got.
     """
 
     output: Path

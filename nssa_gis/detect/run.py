@@ -193,7 +193,7 @@ def find_objects(
     options : DetectOptions, optional
         What concerns the output has no effect.
     gsd : float, optional
-        Metres per pixel of the scene, where its file does not tell it.
+        GSD of the scene in metres per pixel, if its file does not state it.
     progress : callable, optional
         Receives ``tile`` events and warnings.
 
@@ -242,7 +242,7 @@ def assemble(plan: Plan, rows: Iterable[tuple[int, GridDetections]]) -> Iterator
 def _batches(
     plan: Plan, journal: Journal, scene: Scene, info: LayerInfo, output: Path, report: Reporter
 ) -> Iterator[pa.RecordBatch]:
-    """Give the records of the layer, row of tiles by row of tiles, and report how far they are."""
+    """Yield the records of the layer, one row of tiles after another, and report the progress."""
     count = 0
     for done, objects in assemble(plan, journal.rows()):
         yield records(objects, scene.frame, info)
@@ -252,7 +252,7 @@ def _batches(
 
 
 def _keep_inputs(scene: Scene, output: Path, detector: Detector, options: DetectOptions) -> None:
-    """Refuse to write over what is read."""
+    """Raise an error if the output is also an input."""
     area = [] if options.aoi is None else [split_area(options.aoi)[0]]
     keep_inputs(output_files(output, options.of), [*scene.files, *detector.files, *area])
 
@@ -335,7 +335,7 @@ def _announce(plan: Plan, scene: Scene, output: Path, detector: Detector, journa
 
 
 def _inspect(output: Path, mode: Mode, scene: Scene, options: DetectOptions) -> Target:
-    """Look at the output in the mode in which the run was started."""
+    """Inspect the output, in the mode in which the run was started."""
     return inspect_target(
         output,
         crs=scene.frame.crs if scene.frame.georeferenced else None,

@@ -56,7 +56,7 @@ def fit_platt_scaling(scores: Floats, hits: NDArray[np.bool_]) -> PlattScaling:
     if len(scores) == 0 or hits.all() or not hits.any():
         return PlattScaling()
     x = np.stack((_logit(scores), np.ones(len(scores))), 1)
-    # Platt's targets keep the likelihood finite where the two kinds can be told apart completely
+    # Platt's targets keep the likelihood finite if right and wrong detections can be separated completely
     right, wrong = float(hits.sum()), float((~hits).sum())
     target = np.where(hits, (right + 1) / (right + 2), 1 / (wrong + 2))
     line, best = np.array([1.0, 0.0]), -np.inf

@@ -1,4 +1,4 @@
-"""Evaluation protocols of the field: which detections count, which areas are told apart, what is averaged."""
+"""Evaluation protocols: which detections count, which size bins there are, what is averaged."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Protocol:
     about : str
         One line for people.
     areas : dict of str to (low, high)
-        Box areas told apart, square pixels of the original image, both ends inclusive.
+        Bins of box areas, square pixels of the original image, both ends inclusive.
     limits : tuple of int
         Detections per image and class, rising; AP is read at the last. (Of the official VisDrone protocol: per image,
         over all classes.)

@@ -88,7 +88,7 @@ class LabelledImage:
 
     @property
     def is_empty(self) -> bool:
-        """Whether it is sure that no object is there: every class is labelled, and nothing is labelled or ignored."""
+        """Whether the image has no object: every class is labelled exhaustively, without labels or ignore regions."""
         return not (len(self.boxes) or len(self.ignore) or self.not_exhaustive.any())
 
     @property

@@ -13,7 +13,7 @@ from nssa_gis.labels.visdrone import read_visdrone
 from nssa_gis.labels.voc import read_voc
 from nssa_gis.labels.yolo import read_yolo
 
-#: Reader and what a folder of the format is known by, in the order of looking.
+#: Reader of each format and how a folder of it is recognised, in the order of the checks.
 FORMATS: dict[str, tuple[Callable[[Path, str | None, str | None], Table], str]] = {
     "coco": (read_coco, "instances.json"),
     "visdrone": (read_visdrone, "annotations/*.txt"),
@@ -50,7 +50,7 @@ def read_table(
     folder : Path
         The dataset.
     kind : str, optional
-        One of :data:`FORMATS`; by default what lies there tells.
+        One of :data:`FORMATS`; by default recognised by the files in the folder.
     annotations, images : str, optional
         Where labels and images lie under it, if not at the format's own places.
 

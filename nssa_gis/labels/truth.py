@@ -39,7 +39,7 @@ class ImageTruth:
 
     @property
     def sizes(self) -> NDArray[np.float64]:
-        """Square pixels of each object, which tell its size bin ``(N,)``."""
+        """Area of each object in square pixels, which determines its size bin ``(N,)``."""
         if self.areas is not None:
             return self.areas
         areas: NDArray[np.float64] = (self.boxes[:, 2:] - self.boxes[:, :2]).astype(np.float64).prod(1)

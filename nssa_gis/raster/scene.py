@@ -76,7 +76,7 @@ class Scene:
         Band (from 1) that holds the opacity. A band that is tagged so but varies like an image (near infrared, say) is
         none.
     inverted_top : int or None
-        Highest value of a scene that stores white as 0 (MINISWHITE); its values are turned round when they are read.
+        Highest value of a scene that stores white as 0 (MINISWHITE); its values are inverted when they are read.
     notes : tuple of str
         What the user should know of the file before trusting a result.
     palette : ndarray of uint8, shape (n, 4), or None

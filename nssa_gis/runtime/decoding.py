@@ -26,7 +26,7 @@ def detections_of(
     Parameters
     ----------
     model : DetectionNetwork
-        Tells the points.
+        Gives the points.
     out : Predictions
         Raw output of a batch.
     side : tuple of int

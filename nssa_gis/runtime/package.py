@@ -30,7 +30,7 @@ _KEY = "nssa_gis"
 
 
 def _encodable(text: str) -> str:
-    """Refuse half a character: it would fail only when a layer is written."""
+    """Raise an error for half a character, which would fail only when a layer is written."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -49,7 +49,7 @@ _Range = Annotated[tuple[float, float], Field(strict=False)]
 
 
 class ModelInfo(BaseModel):
-    """What a package says about its model.
+    """Metadata of a model package.
 
     Attributes
     ----------
@@ -73,7 +73,7 @@ class ModelInfo(BaseModel):
         IoU above which two boxes of a class in one tile are one object, 0 to 1.
     value_range : tuple of (low, high), or None
         Input values that become 0 and 255: one pair for all bands, or one for each. None: by the statistics of the
-        scene. Scenes of 8 bits are used as they are. See :func:`nssa_gis.raster.radiometry.scaling_for`.
+        scene. Scenes of 8 bits are not scaled. See :func:`nssa_gis.raster.radiometry.scaling_for`.
     licence, training_data : str
         Terms of use, and sources.
     metrics : dict

@@ -1,4 +1,4 @@
-"""Test-time augmentation: a backend that looks at every tile in several forms and averages."""
+"""Test-time augmentation: a backend that runs several views of every tile and averages."""
 
 from __future__ import annotations
 
@@ -101,10 +101,10 @@ VIEWS: dict[str, tuple[View, ...]] = {
 
 
 class AugmentedBackend:
-    """Show every tile to another backend in several forms; scores and boxes are averaged.
+    """Run another backend on several views of every tile; scores and boxes are averaged.
 
-    A mean in which a silent view counts as 0 is lower than the single score: no longer the precision that a calibrated
-    model's score stands for, but the better order.
+    A view without a detection counts as 0, so the mean is lower than the score of one view. It is not a calibrated
+    score, but it orders the detections better.
 
     Parameters
     ----------

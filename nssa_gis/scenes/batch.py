@@ -38,7 +38,7 @@ class NothingReadable(NssaError):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one scene.
+    """Result of one scene.
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ class Outcome:
     seconds : float
         Wall clock.
     message : str
-        Why it failed.
+        The error, if it failed.
     """
 
     scene: str
@@ -66,7 +66,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class BatchResult:
-    """What became of all scenes, in the order in which they were run."""
+    """Results of all scenes, in the order in which they were run."""
 
     outcomes: tuple[Outcome, ...]
 
@@ -201,8 +201,8 @@ def run_batch(
     folder : str or path
         Where the layers go; made if missing.
     options : DetectOptions, optional
-        The same for all scenes. ``of`` chooses the format (GeoPackage by default); with ``resume`` layers that
-        are there are left alone and interrupted scenes go on.
+        The same for all scenes. ``of`` chooses the format (GeoPackage by default); with ``resume`` existing layers
+        are kept and interrupted scenes go on.
     progress : callable, optional
         Receives the events of all scenes, each with ``scene``, ``number`` and ``scenes``.
 
@@ -244,12 +244,12 @@ def _run_one(detector: Detector, scene: str, output: Path, options: DetectOption
     started = time.monotonic()
     if options.resume and output.exists() and not journal_path(output).exists():
         return Outcome(scene, output, "present", None, 0.0)
-    # A scene not begun when the batch was interrupted has nothing to resume, which is nothing to warn of.
+    # A scene that was not begun before the interruption has nothing to resume; that needs no warning.
     fresh = options.resume and not journal_path(output).exists()
     settings = options.model_copy(update={"resume": False}) if fresh else options
     try:
         result = detect_scene(detector, scene, output, settings, progress=progress)
-    except Exception as error:  # whatever is wrong with one scene, the others are still wanted
+    except Exception as error:  # an error in one scene must not stop the others
         message = str(error) if isinstance(error, NssaError) else f"{type(error).__name__}: {error}"
         progress({"event": "error", "message": message, "exit_code": getattr(error, "exit_code", 1)})
         status: Status = "failed" if _readable(scene) else "unreadable"

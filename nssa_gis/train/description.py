@@ -16,7 +16,7 @@ from nssa_gis.train.recipe import Recipe
 #: of a quarter of the tile costs 1.8 times the pixels, one of half 4 times.
 _TILES, _OVERLAP = {"csp": 640, "resnet": 1280}, 128
 _TILE_PER_OVERLAP, _LARGEST_TILE = 4, 1280
-#: Side of the largest objects if no image tells it, pixels.
+#: Side of the largest objects if it is unknown, pixels.
 _USUAL_OBJECT = 80.0
 
 

@@ -19,7 +19,7 @@ from nssa_gis.train.description import describe
 from nssa_gis.train.recipe import Recipe
 from nssa_gis.train.trainer import Trainer
 
-#: Without held-out images there is nothing to choose a threshold by.
+#: Threshold without held-out images, which are needed to choose one.
 _FALLBACK_THRESHOLD = 0.3
 
 

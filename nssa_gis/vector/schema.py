@@ -114,7 +114,7 @@ class LayerInfo:
 def records(detections: SceneDetections, frame: Frame, info: LayerInfo) -> pa.RecordBatch:
     """Turn detections into records of the output layer.
 
-    A scene without georeference has no map, so its layer is in image pixels with y turned upwards (row 10 is
+    A scene without georeference has no map, so its layer is in image pixels with y upwards (row 10 is
     y = -10): this is where QGIS and GDAL-based programs draw such an image, and the boxes lie on it.
 
     Parameters
@@ -186,12 +186,12 @@ def _coords(boxes: NDArray[np.float64], frame: Frame, geometry: GeometryKind) ->
     else:
         coords = np.array(frame.box_corners(boxes), np.float64).reshape(-1, 4, 2)
     if frame.transform is None and not frame.gcps and frame.rpcs is None:
-        coords[..., 1] *= -1  # a world file without a CRS is a place, too: only bare pixels are turned
+        coords[..., 1] *= -1  # coordinates of a world file are kept; only the y of plain pixels is reversed
     return counterclockwise(coords)
 
 
 def counterclockwise(coords: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Rings turned counterclockwise where they are not, keeping the first corner; points as they are.
+    """Make all rings counterclockwise, keeping the first corner; points are unchanged.
 
     Parameters
     ----------

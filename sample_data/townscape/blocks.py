@@ -80,7 +80,7 @@ def _lot(block: Block, front, along, inward, lot: float, terraced: bool, colour)
 
 
 def _driveway(block: Block, c, along, inward, angle, setback, depth, length) -> None:
-    """Pave the way to the garage beside a house; often a car stands on it."""
+    """Pave the way to the garage beside a house; often with a car on it."""
     rng, town = block.rng, block.town
     side = rng.choice([-1, 1])
     edge = c - inward * (setback + depth / 2) + along * side * (length / 2 + 1.9)

@@ -111,7 +111,7 @@ class Canvas:
         return sl, dx * c + dy * s, dy * c - dx * s
 
     def put(self, sl: Slices, mask: np.ndarray, colour, z, gloss: float = 0.0, owner: int = 0) -> None:
-        """Paint where ``mask`` holds and ``z`` lies above what stands there already.
+        """Paint where ``mask`` holds and ``z`` is above the present surface.
 
         ``colour`` is linear: (3,) or (3, H, W); ``z`` in metres is a number or (H, W).
         """

@@ -115,7 +115,7 @@ class Vehicle:
 
 @dataclass
 class Town:
-    """Everything that stands in a town of ``extent`` metres square."""
+    """All objects of a town of ``extent`` metres square."""
 
     extent: float
     roads: list[Road] = field(default_factory=list)
@@ -131,7 +131,7 @@ class Town:
     _cells: dict[tuple[int, int], list[tuple[float, float, float]]] = field(default_factory=dict)
 
     def park(self, vehicle: Vehicle, gap: float = 0.15) -> bool:
-        """Add a vehicle unless it would touch another one; tell whether it was added."""
+        """Add a vehicle unless it would touch another one; return whether it was added."""
         n = max(2, int(np.ceil(vehicle.length / vehicle.width)) + 1)
         radius = vehicle.width / 2
         reach = vehicle.length / 2 - radius

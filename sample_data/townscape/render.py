@@ -23,7 +23,7 @@ class Painter:
     Parameters
     ----------
     town : Town
-        What stands where.
+        The objects of the town.
     net : Net
         Streets, water and rails.
     bank : NoiseBank
@@ -38,7 +38,7 @@ class Painter:
         self.town, self.net, self.bank, self.sun, self.gsd = town, net, bank, sun, gsd
         self.beds, self.sleepers = rails(net)
         reach = int(np.ceil(sun.reach(TALLEST) / gsd)) + 6
-        # Only what stands towards the sun throws shadows into a block.
+        # Only objects on the sunny side cast shadows into a block.
         self.before = (int(reach * max(0, -sun.dy)) + 8, int(reach * max(0, -sun.dx)) + 8)
         self.after = (int(reach * max(0, sun.dy)) + 8, int(reach * max(0, sun.dx)) + 8)
         n = len(town.vehicles) + 1
