@@ -13,11 +13,12 @@ from .plan import Building, Ground, Hedge, Item, Town, rectangle
 from .roads import polygons_of
 from .traffic import any_label, make_vehicle
 
+Colour = tuple[float, float, float]
 TILES = [(142, 86, 66), (128, 78, 62), (150, 98, 78), (112, 72, 60), (98, 66, 58), (86, 84, 84), (74, 74, 78)]
 TILES += [(122, 96, 80), (136, 104, 86), (104, 98, 94)]
 
 
-def _roof_colour(rng: np.random.Generator):
+def _roof_colour(rng: np.random.Generator) -> Colour:
     base = np.array(TILES[rng.integers(len(TILES))], float)
     return tuple(np.clip(base * rng.uniform(0.85, 1.12) + rng.normal(0, 4, 3), 30, 220))
 
@@ -48,7 +49,15 @@ def homes(block: Block) -> None:
         plant(town, x, y, rng, r, 0.1)
 
 
-def _lot(block: Block, front, along, inward, lot: float, terraced: bool, colour) -> None:
+def _lot(
+    block: Block,
+    front: np.ndarray,
+    along: np.ndarray,
+    inward: np.ndarray,
+    lot: float,
+    terraced: bool,
+    colour: Colour,
+) -> None:
     rng, town = block.rng, block.town
     angle = float(np.arctan2(along[1], along[0]))
     setback = rng.uniform(3.0, 6.5)
@@ -79,7 +88,16 @@ def _lot(block: Block, front, along, inward, lot: float, terraced: bool, colour)
     _garden(block, c, along, inward, angle, lot, setback, depth, length)
 
 
-def _driveway(block: Block, c, along, inward, angle, setback, depth, length) -> None:
+def _driveway(
+    block: Block,
+    c: np.ndarray,
+    along: np.ndarray,
+    inward: np.ndarray,
+    angle: float,
+    setback: float,
+    depth: float,
+    length: float,
+) -> None:
     """Pave the way to the garage beside a house; often with a car on it."""
     rng, town = block.rng, block.town
     side = rng.choice([-1, 1])
@@ -112,7 +130,17 @@ def _driveway(block: Block, c, along, inward, angle, setback, depth, length) -> 
             block.take(shape)
 
 
-def _garden(block: Block, c, along, inward, angle, lot, setback, depth, length) -> None:
+def _garden(
+    block: Block,
+    c: np.ndarray,
+    along: np.ndarray,
+    inward: np.ndarray,
+    angle: float,
+    lot: float,
+    setback: float,
+    depth: float,
+    length: float,
+) -> None:
     rng, town = block.rng, block.town
     plot = rectangle(*(c + inward * 4.0), angle, lot - 0.4, setback + depth + 17.0).intersection(block.land)
     grass = str(rng.choice(["lawn", "garden", "lawn", "meadow", "verge"], p=[0.35, 0.25, 0.15, 0.15, 0.10]))
@@ -154,7 +182,9 @@ def _garden(block: Block, c, along, inward, angle, lot, setback, depth, length) 
     _toys(block, c, along, inward, angle, depth, lot)
 
 
-def _toys(block: Block, c, along, inward, angle, depth, lot) -> None:
+def _toys(
+    block: Block, c: np.ndarray, along: np.ndarray, inward: np.ndarray, angle: float, depth: float, lot: float
+) -> None:
     """Sheds, pools, trampolines and beds: things that a detector must not take for vehicles."""
     rng = block.rng
     table = [("shed", 0.45, (2.2, 3.4), (2.0, 2.8), 2.2), ("pool", 0.13, (5, 8), (3, 4), 0.05)]
@@ -171,9 +201,9 @@ def _toys(block: Block, c, along, inward, angle, depth, lot) -> None:
         long, wide = rng.uniform(*longs), rng.uniform(*wides)
         shape = rectangle(*p, angle, long, wide)
         if block.free(shape.buffer(0.4), 0.5):
-            colour = {"shed": (112, 94, 78), "trailer": (150, 150, 148)}.get(kind, (90, 90, 90))
+            red, green, blue = {"shed": (112, 94, 78), "trailer": (150, 150, 148)}.get(kind, (90, 90, 90))
             tone = rng.uniform(0.75, 1.3)
-            colour = tuple(min(235, v * tone) for v in colour)
+            colour = (min(235, red * tone), min(235, green * tone), min(235, blue * tone))
             block.town.items.append(Item(*p, angle, long, wide, high, kind, colour, int(rng.integers(1 << 30))))
             block.take(shape)
 

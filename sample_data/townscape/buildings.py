@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 
-from .canvas import Canvas, linear
+from .canvas import Canvas, Slices, linear
 from .plan import Building, Item
 
 
-def _block(canvas: Canvas, x, y, angle, long, wide, top, rgb, gloss=0.0, tilt=0.0) -> None:
+def _block(
+    canvas: Canvas,
+    x: float,
+    y: float,
+    angle: float,
+    long: float,
+    wide: float,
+    top: float,
+    rgb: tuple[float, float, float],
+    gloss: float = 0.0,
+    tilt: float = 0.0,
+) -> None:
     """Paint a box with its top at a height (m) above ground, its roof perhaps tilted across."""
     hit = canvas.local(x, y, angle, np.hypot(long, wide) / 2)
     if hit is None:
@@ -46,7 +57,9 @@ def draw_building(canvas: Canvas, b: Building) -> None:
         _tile_details(canvas, b)
 
 
-def _tiles(canvas: Canvas, b: Building, sl, u, v, wide, rise) -> np.ndarray:
+def _tiles(
+    canvas: Canvas, b: Building, sl: Slices, u: np.ndarray, v: np.ndarray, wide: float, rise: np.ndarray
+) -> np.ndarray:
     rng = np.random.default_rng(b.seed)
     fine, mid, mid2 = canvas.fine[sl], canvas.mid[sl], canvas.mid2[sl]
     rows = np.sin(v * (2 * np.pi / 0.36)) * 0.055 + np.sin(u * (2 * np.pi / 0.30)) * 0.03
@@ -89,7 +102,8 @@ def _tile_details(canvas: Canvas, b: Building) -> None:
     if rng.random() < 0.35 and b.width > 7.5:
         for u in np.arange(-flat_part + 1.5, flat_part - 1.0, rng.uniform(2.8, 4.5)):
             x, y, z = place(u, side * b.width * 0.27)
-            tone = tuple(0.9 * k for k in b.colour)
+            red, green, blue = b.colour
+            tone = (0.9 * red, 0.9 * green, 0.9 * blue)
             _block(canvas, x, y, b.angle, 1.7, 2.6, z + 1.0, tone)
             x, y, z = place(u, side * b.width * 0.43)
             _block(canvas, x, y, b.angle, 1.5, 0.25, z + 1.2, (196, 192, 186))
@@ -109,7 +123,7 @@ def _tile_details(canvas: Canvas, b: Building) -> None:
                     _block(canvas, x, y, b.angle, 1.0, 1.34, z + 0.16, (36, 42, 58), 0.5, -b.slope * np.sign(v))
 
 
-def _metal(canvas: Canvas, b: Building, sl, u, v) -> np.ndarray:
+def _metal(canvas: Canvas, b: Building, sl: Slices, u: np.ndarray, v: np.ndarray) -> np.ndarray:
     ribs = 0.07 * np.sin(u * (2 * np.pi / 0.9)) + np.where(u % 6.0 < 0.12, -0.25, 0.0)
     rust = np.clip((canvas.mid2[sl] + 0.5 * canvas.broad[sl] - 1.6) * 0.5, 0, 0.5)[None]
     base = linear(b.colour).reshape(3, 1, 1) * np.exp(ribs + 0.05 * canvas.mid[sl] + 0.10 * canvas.broad2[sl])[None]
@@ -134,7 +148,7 @@ def _metal_details(canvas: Canvas, b: Building) -> None:
             _block(canvas, x, y, b.angle, 1.2, 1.2, top + 0.8, (176, 176, 172))
 
 
-def _flat(canvas: Canvas, b: Building, sl, u, v) -> None:
+def _flat(canvas: Canvas, b: Building, sl: Slices, u: np.ndarray, v: np.ndarray) -> None:
     rng = np.random.default_rng([b.seed, 3])
     au, av = np.abs(u), np.abs(v)
     mask = (au < b.length / 2) & (av < b.width / 2)
@@ -204,7 +218,8 @@ def draw_item(canvas: Canvas, item: Item) -> None:
     fine, mid = canvas.fine[sl], canvas.mid[sl]
     su, sv = u / (item.length / 2), v / (item.width / 2)
     mask = (np.abs(su) < 1) & (np.abs(sv) < 1)
-    tex, z, gloss = np.exp(0.07 * fine + 0.07 * mid), item.height, 0.0
+    z: float | np.ndarray = item.height
+    tex, gloss = np.exp(0.07 * fine + 0.07 * mid), 0.0
     if item.kind == "container":
         tex = tex * np.exp(0.10 * np.sin(u * 2 * np.pi / 0.5) + 0.2 * np.clip(canvas.mid2[sl], 0, 2))
     elif item.kind in ("trampoline", "heap"):

@@ -24,15 +24,15 @@ def photograph(radiance: np.ndarray, seed: int) -> np.ndarray:
     """
     rng = np.random.default_rng([seed, 5])
     h, w, _ = radiance.shape
-    image = gaussian_blur(radiance, float(rng.uniform(0.6, 0.75)))
+    image: np.ndarray = gaussian_blur(radiance, float(rng.uniform(0.6, 0.75)))
     y, x = np.mgrid[0:h, 0:w].astype(np.float32) / max(h, w) - 0.5
     a = rng.uniform(0, 2 * np.pi)
     gradient = 1 + rng.uniform(0.03, 0.08) * (x * np.cos(a) + y * np.sin(a)) * 2
     image *= gradient.astype(np.float32)[..., None] * np.float32(rng.uniform(0.98, 1.12))
     image += np.array([0.011, 0.0135, 0.018], np.float32) * np.float32(rng.uniform(0.7, 1.8))
     # Shot noise grows with the root of the signal; a little of it spreads over neighbours (demosaicing).
-    noise = rng.standard_normal((h, w, 3), dtype=np.float32)
-    noise = 0.6 * noise + 0.9 * gaussian_blur(noise, 0.6)
+    grains = rng.standard_normal((h, w, 3), dtype=np.float32)
+    noise = 0.6 * grains + 0.9 * gaussian_blur(grains, 0.6)
     image += 0.008 * np.sqrt(np.maximum(image, 0.002)) * noise
     image = np.clip(image, 0, None)
     # A soft shoulder keeps white roofs below clipping.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from PIL import Image, ImageDraw
 from shapely.geometry.base import BaseGeometry
@@ -9,6 +11,8 @@ from shapely.geometry.base import BaseGeometry
 from .noise import NoiseBank
 
 Slices = tuple[slice, slice]
+#: A window of the canvas, and how far each sample lies along and across a direction, metres.
+Local = tuple[Slices, np.ndarray, np.ndarray]
 
 
 def linear(rgb: tuple[float, float, float] | np.ndarray) -> np.ndarray:
@@ -94,7 +98,7 @@ class Canvas:
             draw.polygon([tuple(p) for p in points], fill=1)
         return np.asarray(image, dtype=bool)
 
-    def local(self, x: float, y: float, angle: float, radius: float):
+    def local(self, x: float, y: float, angle: float, radius: float) -> Local | None:
         """Give the window around a point with coordinates along (u) and across (v) a direction.
 
         Returns
@@ -110,7 +114,15 @@ class Canvas:
         c, s = np.float32(np.cos(angle)), np.float32(np.sin(angle))
         return sl, dx * c + dy * s, dy * c - dx * s
 
-    def put(self, sl: Slices, mask: np.ndarray, colour, z, gloss: float = 0.0, owner: int = 0) -> None:
+    def put(
+        self,
+        sl: Slices,
+        mask: np.ndarray,
+        colour: Sequence[float] | np.ndarray,
+        z: float | np.ndarray,
+        gloss: float = 0.0,
+        owner: int = 0,
+    ) -> None:
         """Paint where ``mask`` holds and ``z`` is above the present surface.
 
         ``colour`` is linear: (3,) or (3, H, W); ``z`` in metres is a number or (H, W).
@@ -118,11 +130,11 @@ class Canvas:
         m = mask & (z > self.z[sl] - 0.02)
         for c in range(3):
             np.copyto(self.albedo[c][sl], colour[c], where=m)
-        np.copyto(self.z[sl], np.float32(z) if np.isscalar(z) else z, where=m, casting="same_kind")
+        np.copyto(self.z[sl], z if isinstance(z, np.ndarray) else np.float32(z), where=m, casting="same_kind")
         np.copyto(self.gloss[sl], np.float32(gloss), where=m)
         np.copyto(self.owner[sl], np.int32(owner), where=m)
 
-    def tint(self, sl: Slices, weight: np.ndarray, colour) -> None:
+    def tint(self, sl: Slices, weight: np.ndarray, colour: Sequence[float] | np.ndarray) -> None:
         """Blend the albedo towards a linear colour (3,) by ``weight`` (H, W) in 0..1."""
         for c in range(3):
             a = self.albedo[c][sl]

@@ -6,7 +6,7 @@ import numpy as np
 from shapely.geometry import Point, Polygon
 from shapely.ops import unary_union
 
-from .land import Block, put_item
+from .land import Block, Spot, put_item
 from .plan import Building, Ground, Hedge, Item, Tree, corners, rectangle
 from .roads import polygons_of
 from .traffic import any_label, make_vehicle
@@ -182,7 +182,7 @@ def _dock(block: Block, inner: Polygon, hall: Building) -> None:
             block.take(shape)
 
 
-def lot_rows(block: Block, spot: tuple, van: float) -> None:
+def lot_rows(block: Block, spot: Spot, van: float) -> None:
     """Two facing rows of bays in a rectangle 17.4 m wide."""
     x, y, angle, long, _ = spot
     saved = block.angle, block.centre, block.long, block.short

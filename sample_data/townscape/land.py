@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from shapely import prepare
 from shapely.geometry import Point, Polygon
@@ -9,6 +11,8 @@ from shapely.ops import unary_union
 
 from .plan import Item, Town, Tree, rectangle
 
+#: Centre x, y, angle, length and width of a rectangle.
+Spot = tuple[float, float, float, float, float]
 BOXES = [
     (142, 56, 44),
     (48, 78, 118),
@@ -27,7 +31,7 @@ def plant(
     rng: np.random.Generator,
     radius: float | None = None,
     conifer: float = 0.2,
-):
+) -> None:
     """Add one tree."""
     r = float(rng.gamma(5.0, 0.62) + 0.6) if radius is None else radius
     species = "conifer" if rng.random() < conifer else "broad"
@@ -73,7 +77,7 @@ class Block:
             return False
         return not any(shape.intersects(t) for t in self.taken)
 
-    def fit(self, long: float, wide: float, inside: Polygon, gap: float = 1.5, tries: int = 40):
+    def fit(self, long: float, wide: float, inside: Polygon, gap: float = 1.5, tries: int = 40) -> Spot | None:
         """Look for room for a rectangle, the larger the better.
 
         Returns
@@ -102,7 +106,9 @@ class Block:
         """Reserve a shape."""
         self.taken.append(shape)
 
-    def scatter(self, count: int, clearance: float, conifer: float = 0.2, radius=None) -> None:
+    def scatter(
+        self, count: int, clearance: float, conifer: float = 0.2, radius: Callable[[], float] | None = None
+    ) -> None:
         """Plant trees on what is left."""
         left = self.land.buffer(-0.5).difference(unary_union([t.buffer(clearance) for t in self.taken]))
         for x, y in points_in(left, count, self.rng):

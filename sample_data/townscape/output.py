@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import rasterio
@@ -19,7 +20,7 @@ CRS = "EPSG:25832"
 OCCLUDED_BELOW = 0.4
 
 
-def truth_boxes(vehicles: list[Vehicle], visible: np.ndarray, size: int, gsd: float) -> list[dict]:
+def truth_boxes(vehicles: list[Vehicle], visible: np.ndarray, size: int, gsd: float) -> list[dict[str, Any]]:
     """Return one record per vehicle in the picture: class, box in pixel edges, occluded.
 
     The box bounds the body without mirrors and shadow, clipped to the picture. A vehicle is occluded
@@ -55,7 +56,7 @@ def write_geotiff(path: Path, image: np.ndarray, gsd: float, origin: tuple[float
         )
 
 
-def write_truth(path: Path, records: list[dict], gsd: float, origin: tuple[float, float]) -> None:
+def write_truth(path: Path, records: list[dict[str, Any]], gsd: float, origin: tuple[float, float]) -> None:
     """Write the boxes as WGS84 polygons (RFC 7946) with their pixel bounds as properties."""
     to_wgs84 = Transformer.from_crs(CRS, "EPSG:4326", always_xy=True)
     features = []
@@ -74,12 +75,12 @@ def write_truth(path: Path, records: list[dict], gsd: float, origin: tuple[float
     path.write_text(f'{{"type":"FeatureCollection","name":"{path.stem}","features":[\n{lines}\n]}}\n', encoding="utf-8")
 
 
-def write_coco(folder: Path, name: str, image: np.ndarray, records: list[dict], gsd: float) -> None:
+def write_coco(folder: Path, name: str, image: np.ndarray, records: list[dict[str, Any]], gsd: float) -> None:
     """Write ``images/<name>.png`` and ``instances.json``; towns already in the folder stay."""
     (folder / "images").mkdir(parents=True, exist_ok=True)
     index = folder / "instances.json"
     categories = [{"id": k, "name": label} for k, label in enumerate(CLASSES, 1)]
-    data: dict = {"images": [], "annotations": [], "categories": categories}
+    data: dict[str, Any] = {"images": [], "annotations": [], "categories": categories}
     if index.exists():
         data = json.loads(index.read_text(encoding="utf-8"))
     file_name = f"{name}.png"

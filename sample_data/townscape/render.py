@@ -6,7 +6,7 @@ import numpy as np
 from shapely.geometry import Polygon, box
 
 from . import buildings, plants, surfaces, vehicles
-from .canvas import Canvas, linear
+from .canvas import Canvas, Slices, linear
 from .light import Sun, illuminate
 from .noise import NoiseBank
 from .plan import Ground, Town
@@ -108,7 +108,7 @@ class Painter:
         relief = 0.012 * canvas.fine + 0.02 * canvas.mid
         canvas.z += np.where(rough, relief + 0.05 * canvas.mid2 * (canvas.gloss > 0.4), 0).astype(np.float32)
 
-    def _objects(self, canvas: Canvas, extent: Polygon, core) -> None:
+    def _objects(self, canvas: Canvas, extent: Polygon, core: Slices) -> None:
         town = self.town
         for number, vehicle in enumerate(town.vehicles, 1):
             vehicles.draw_vehicle(canvas, vehicle, number)

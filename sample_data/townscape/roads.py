@@ -45,7 +45,7 @@ def _through(x: float, y: float, angle: float, reach: float = 3000.0) -> LineStr
     return LineString([(x - d[0], y - d[1]), (x + d[0], y + d[1])])
 
 
-def _subdivide(polygon: Polygon, depth: int, rng: np.random.Generator, out: list) -> None:
+def _subdivide(polygon: Polygon, depth: int, rng: np.random.Generator, out: list[tuple[LineString, int]]) -> None:
     target = rng.choice([7000.0, 10000.0, 15000.0, 20000.0], p=[0.3, 0.35, 0.25, 0.1])
     frame = np.asarray(polygon.minimum_rotated_rectangle.exterior.coords)
     edges = np.diff(frame[:3], axis=0)
@@ -123,7 +123,7 @@ class Net:
         self._nature(extent, centre, axes[0], warp, rng)
         self._build(cuts, warp, rng)
 
-    def _nature(self, extent, centre, angle, warp: Warp, rng) -> None:
+    def _nature(self, extent: float, centre: np.ndarray, angle: float, warp: Warp, rng: np.random.Generator) -> None:
         normal = np.array([-np.sin(angle), np.cos(angle)])
         side = rng.choice([-1, 1])
         self.water = self.bank = self.rail = Polygon()
@@ -142,7 +142,7 @@ class Net:
             self.rail_line = warp(_through(*p, angle + rng.uniform(-0.2, 0.2)).intersection(self.domain.buffer(100)))
             self.rail = self.rail_line.buffer(7.5)
 
-    def _build(self, cuts, warp: Warp, rng) -> None:
+    def _build(self, cuts: list[tuple[LineString, int]], warp: Warp, rng: np.random.Generator) -> None:
         barrier = self.bank.union(self.rail.buffer(4))
         x, y, inner, outer = self.roundabout
         hub = Point(x, y).buffer(outer)
@@ -164,7 +164,7 @@ class Net:
         self.blocks = [p.buffer(0) for p in polygons_of(rest, 150)]
 
 
-def offset_points(line: LineString, along: np.ndarray, across: float):
+def offset_points(line: LineString, along: np.ndarray, across: float) -> tuple[np.ndarray, np.ndarray]:
     """Return positions (N, 2) and directions (N,) beside a line; positive ``across`` is to the right."""
     here = np.array([line.interpolate(max(0.0, d - 0.5)).coords[0] for d in along]).reshape(-1, 2)
     ahead = np.array([line.interpolate(min(line.length, d + 0.5)).coords[0] for d in along]).reshape(-1, 2)
@@ -174,7 +174,7 @@ def offset_points(line: LineString, along: np.ndarray, across: float):
     return middle + across * np.stack([-np.sin(angle), np.cos(angle)], axis=1), angle
 
 
-def _dashes(line: LineString, across: float, dash: float, gap: float, width: float, ends: float):
+def _dashes(line: LineString, across: float, dash: float, gap: float, width: float, ends: float) -> list[np.ndarray]:
     along = np.arange(ends + dash / 2, line.length - ends - dash / 2, dash + gap)
     points, angles = offset_points(line, along, across)
     return [corners(*p, a, dash, width) for p, a in zip(points, angles, strict=True)]
@@ -239,8 +239,8 @@ def mark_roads(town: Town, net: Net, rng: np.random.Generator) -> None:
     x, y, inner, outer = net.roundabout
     for k in range(36):
         if k % 2:
-            a = k * np.pi / 18
-            town.paint.append(corners(x + outer * np.cos(a), y + outer * np.sin(a), a + np.pi / 2, 1.5, 0.25))
+            turn = k * np.pi / 18
+            town.paint.append(corners(x + outer * np.cos(turn), y + outer * np.sin(turn), turn + np.pi / 2, 1.5, 0.25))
     town.overlays.append(Ground(Point(x, y).buffer(inner + 2.2).difference(Point(x, y).buffer(inner)), "cobble"))
 
 

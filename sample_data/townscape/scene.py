@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from shapely.ops import substring
 
@@ -47,8 +49,8 @@ def _street_trees(town: Town, net: Net, rng: np.random.Generator) -> None:
                         town.items.append(Item(x, y, b, 0.25, 0.25, 7.0, "pole", (140, 140, 140), 1))
     x, y, inner, _ = net.roundabout
     for _ in range(9):
-        a, r = rng.uniform(0, 2 * np.pi), inner * 0.75 * np.sqrt(rng.random())
-        plant(town, x + r * np.cos(a), y + r * np.sin(a), rng, float(rng.uniform(0.5, 2.4)), 0.2)
+        turn, r = rng.uniform(0, 2 * np.pi), inner * 0.75 * np.sqrt(rng.random())
+        plant(town, x + r * np.cos(turn), y + r * np.sin(turn), rng, float(rng.uniform(0.5, 2.4)), 0.2)
 
 
 def _shores(town: Town, net: Net, rng: np.random.Generator) -> None:
@@ -78,7 +80,7 @@ def _shores(town: Town, net: Net, rng: np.random.Generator) -> None:
                 town.hedges.append(Hedge(rail, 1.3, "fence"))
 
 
-def make_town(seed: int, size: int, gsd: float) -> tuple[np.ndarray, list[dict]]:
+def make_town(seed: int, size: int, gsd: float) -> tuple[np.ndarray, list[dict[str, Any]]]:
     """Draw a town.
 
     Parameters

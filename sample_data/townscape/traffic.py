@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Sequence
 
-from .plan import Town, Vehicle
+import numpy as np
+from shapely.geometry import LineString
+
+from .plan import Road, Town, Vehicle
 from .roads import Net, offset_points
 
 # Display colours and their share among cars.
@@ -31,7 +34,7 @@ CAB_PAINTS = [((228, 228, 226), 0.5), ((46, 70, 120), 0.15), ((150, 36, 32), 0.1
 CAB_PAINTS += [((60, 100, 66), 0.08)]
 
 
-def _pick(table, rng: np.random.Generator) -> tuple[float, float, float]:
+def _pick(table: Sequence[tuple[tuple[int, int, int], float]], rng: np.random.Generator) -> tuple[float, float, float]:
     weights = np.array([w for _, w in table])
     colour = np.array(table[rng.choice(len(table), p=weights / weights.sum())][0], float)
     return tuple(np.clip(colour * rng.uniform(0.88, 1.06) + rng.normal(0, 2.5, 3), 8, 250))
@@ -82,12 +85,12 @@ def drive(town: Town, net: Net, rng: np.random.Generator) -> None:
                 _kerb(town, road, piece, side, rng)
     x, y, inner, outer = net.roundabout
     for _ in range(3):
-        a = rng.uniform(0, 2 * np.pi)
+        turn = rng.uniform(0, 2 * np.pi)
         r = (inner + outer) / 2 + rng.normal(0, 1) + 0.8
-        town.park(make_vehicle("car", x + r * np.cos(a), y + r * np.sin(a), a - np.pi / 2, rng))
+        town.park(make_vehicle("car", x + r * np.cos(turn), y + r * np.sin(turn), turn - np.pi / 2, rng))
 
 
-def _queue(town: Town, piece, lane: float, sign: int, rng: np.random.Generator) -> None:
+def _queue(town: Town, piece: LineString, lane: float, sign: int, rng: np.random.Generator) -> None:
     """Vehicles that wait at the stop line."""
     d = 8.5
     for _ in range(int(rng.integers(1, 6))):
@@ -100,7 +103,7 @@ def _queue(town: Town, piece, lane: float, sign: int, rng: np.random.Generator) 
         d += vehicle.length + rng.uniform(1.2, 3.0)
 
 
-def _kerb(town: Town, road, piece, side: int, rng: np.random.Generator) -> None:
+def _kerb(town: Town, road: Road, piece: LineString, side: int, rng: np.random.Generator) -> None:
     fill = rng.uniform(0.03, 0.3) if road.kind == "street" else rng.uniform(0.1, 0.5)
     d = 9.0
     while d < piece.length - 9.0:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from .canvas import Canvas, linear
+from .canvas import Canvas, Local, linear
 from .plan import Vehicle
 
 GLASS = linear((38, 44, 50))
@@ -69,7 +71,7 @@ def outline(vehicle: Vehicle) -> np.ndarray:
 class _Body:
     """The patch of one vehicle while it is drawn."""
 
-    def __init__(self, canvas: Canvas, vehicle: Vehicle, hit) -> None:
+    def __init__(self, canvas: Canvas, vehicle: Vehicle, hit: Local) -> None:
         self.canvas, self.vehicle = canvas, vehicle
         self.sl, self.u, v = hit
         self.s = self.u / vehicle.length
@@ -86,7 +88,7 @@ class _Body:
         self.colour = (paint * dirt[None]).astype(np.float32)
         self.gloss = np.full(self.s.shape, 0.55, np.float32)
 
-    def fill(self, where: np.ndarray, colour, gloss: float = 0.1) -> None:
+    def fill(self, where: np.ndarray, colour: Sequence[float] | np.ndarray, gloss: float = 0.1) -> None:
         """Colour a part of the body."""
         for c in range(3):
             np.copyto(self.colour[c], np.float32(colour[c]), where=where)
