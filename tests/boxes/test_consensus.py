@@ -3,6 +3,7 @@ import pytest
 
 from nssa_gis.boxes.columns import TileDetections
 from nssa_gis.boxes.consensus import consensus
+from nssa_gis.boxes.nms import nms
 
 
 def of(*rows, tile=0):
@@ -61,16 +62,19 @@ def test_classes_and_tiles_stay_apart():
     assert len(consensus([TileDetections.empty()] * 2)) == 0
 
 
+@pytest.mark.parametrize(("tiles", "extent"), [(2, 60), (5, 60), (5, 25)])
 @pytest.mark.parametrize("seed", range(6))
-def test_the_columns_do_what_the_loop_does(seed):
+def test_the_columns_do_what_the_loop_does(seed, tiles, extent):
     rng = np.random.default_rng(seed)
     views = []
     for _ in range(4):
         n = 40
-        centre, size = rng.uniform(0, 60, (n, 2)), rng.uniform(6, 14, (n, 2))
+        centre, size = rng.uniform(0, extent, (n, 2)), rng.uniform(6, 14, (n, 2))
         boxes = np.hstack((centre - size / 2, centre + size / 2))
-        tile, label = rng.integers(0, 2, n), rng.integers(0, 2, n)
-        views.append(TileDetections.of(boxes, rng.uniform(0.1, 1, n), label, tile))
+        tile, label = rng.integers(0, tiles, n), rng.integers(0, 2, n)
+        view = TileDetections.of(boxes, rng.uniform(0.1, 1, n), label, tile)
+        # Within a view no two boxes of a class overlap by more than the threshold, as after the suppression.
+        views.append(view.take(nms(view.boxes, view.scores, 2 * tile + label)))
     got, want = consensus(views), by_hand(views)
     assert len(got) == len(want) > 20
     mine = np.column_stack((got.item, got.boxes, got.scores, got.labels))

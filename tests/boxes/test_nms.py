@@ -50,6 +50,31 @@ def test_pairs_are_complete_and_unique(seed, iou):
     np.testing.assert_array_equal(overlap, pair_iou(boxes[i], boxes[j]))
 
 
+@settings(deadline=None, max_examples=40)
+@given(
+    seed=st.integers(0, 2**32),
+    iou=st.sampled_from([0.1, 0.4, 0.8]),
+    groups=st.sampled_from([[0, 1], [-7, 3, 2**40], list(range(30))]),
+    extent=st.sampled_from([(60, 60), (3000, 20), (20, 3000)]),
+)
+def test_boxes_of_two_groups_are_no_pair(seed, iou, groups, extent):
+    rng = np.random.default_rng(seed)
+    count = 120
+    size = np.exp(rng.uniform(np.log(2), np.log(60), (count, 2)))
+    corner = rng.uniform(0, extent, (count, 2))
+    boxes, group = np.concatenate([corner, corner + size], axis=1), rng.choice(groups, count)
+    i, j, _ = overlapping_pairs(boxes, group, iou)
+    a, b = np.triu_indices(count, 1)
+    near = (pair_iou(boxes[a], boxes[b]) > iou) & (group[a] == group[b])
+    assert {(min(x, y), max(x, y)) for x, y in zip(i, j, strict=True)} == set(zip(a[near], b[near], strict=True))
+
+
+def test_the_usual_threshold_is_a_half():
+    boxes = np.array([[0, 0, 10, 10], [0, 0, 10, 5.1], [0, 0, 5, 10]])  # overlaps of 0.51 and of 0.5 exactly
+    assert nms(boxes, np.array([0.9, 0.8, 0.7]), np.zeros(3, int)).tolist() == [0, 2]
+    assert nms(boxes, np.array([0.9, 0.8, 0.7]), np.array([0, 1, 0])).tolist() == [0, 1, 2]
+
+
 def test_degenerate_boxes_are_kept_and_suppress_nothing():
     boxes = np.array([[0, 0, 0, 10], [0, 0, 10, 10], [0, 0, 10, 10], [5, 5, np.nan, 9], [3, 3, 1, 1]], float)
     assert nms(boxes, np.array([0.9, 0.5, 0.8, 0.7, 0.6]), np.zeros(5, int), 0.5).tolist() == [0, 2, 3, 4]

@@ -200,6 +200,13 @@ def test_gsd_is_that_of_the_middle():
         assert np.abs(np.array(frame.gsd_at(x, y)) / frame.gsd - 1).max() > 0.01
 
 
+def test_gsd_at_the_corners_of_the_scene():
+    frame = FRAMES["EPSG:4326 at 60 N"]
+    for x, y in ((0, 0), (3000, 0), (0, 2000), (3000, 2000)):
+        # beyond the scene the nearest edge counts
+        assert frame.gsd_at(x, y) == frame.gsd_at(x * 3 - 3000, y * 3 - 2000) == pytest.approx((0.25, 0.25), rel=1e-3)
+
+
 def test_map_period_follows_the_central_meridian_and_the_unit():
     paris = pyproj.CRS(4807)  # NTF (Paris): grads
     assert map_period(paris) == pytest.approx(400)
