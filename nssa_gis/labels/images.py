@@ -60,6 +60,8 @@ class LabelledImage:
         Name of the source that it belongs to.
     upright : bool
         Has an up and a down (an oblique view): crops are not rotated.
+    value_range : tuple of (low, high), or None
+        Input values that become 0 and 255, as in :func:`nssa_gis.raster.radiometry.scaling_for`.
     loaded : ndarray or None
         The pixels, where they stay in memory.
     """
@@ -79,6 +81,7 @@ class LabelledImage:
     hard_negatives: NDArray[np.float32] = field(default_factory=_none)
     source: str = ""
     upright: bool = False
+    value_range: tuple[tuple[float, float], ...] | None = None
     loaded: NDArray[np.uint8] | None = field(default=None, repr=False)
 
     @property
@@ -111,7 +114,9 @@ class LabelledImage:
         NssaError
             The file cannot be read.
         """
-        return self.loaded if self.loaded is not None else _recent_pixels(self.path, self.width, self.height)
+        if self.loaded is not None:
+            return self.loaded
+        return _recent_pixels(self.path, self.width, self.height, self.value_range)
 
 
 def labelled_image(
@@ -158,7 +163,9 @@ def labelled_image(
     )
 
 
-def read_pixels(path: Path, width: int, height: int) -> NDArray[np.uint8]:
+def read_pixels(
+    path: Path, width: int, height: int, value_range: tuple[tuple[float, float], ...] | None = None
+) -> NDArray[np.uint8]:
     """Read an image as RGB ``(3, height, width)``, 0 where invalid.
 
     Raises
@@ -167,7 +174,7 @@ def read_pixels(path: Path, width: int, height: int) -> NDArray[np.uint8]:
         The file cannot be read.
     """
     with open_scene(path) as scene:
-        return read_whole(scene, height, width)
+        return read_whole(scene, height, width, value_range=value_range)
 
 
 _recent_pixels = functools.lru_cache(maxsize=32)(read_pixels)  # a crop often takes several pieces of one image

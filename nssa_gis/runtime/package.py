@@ -11,7 +11,16 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from nssa_gis.errors import NssaError, first_fault
 from nssa_gis.files import atomic_write
@@ -38,6 +47,17 @@ def _encodable(text: str) -> str:
     return text
 
 
+def _listed(ranges: Any) -> Any:
+    single = isinstance(ranges, list | tuple) and len(ranges) == 2 and not isinstance(ranges[0], list | tuple)
+    return (ranges,) if single else ranges
+
+
+def _rising(ranges: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float], ...]:
+    if not all(low < high for low, high in ranges):
+        raise ValueError("should be pairs of a lower and a higher number")
+    return ranges
+
+
 _Text = Annotated[str, AfterValidator(_encodable)]
 # Types of the metadata, and of a training recipe that they come from. strict=False lets a list stand for a tuple, as
 # JSON and TOML have it; the values in it are strict all the same.
@@ -46,6 +66,20 @@ Names = Annotated[tuple[Name, ...], Field(min_length=1, strict=False)]
 Metres = Annotated[float, Field(gt=0, lt=1e9)]
 _Share = Annotated[float, Field(ge=0, le=1)]
 _Range = Annotated[tuple[float, float], Field(strict=False)]
+#: Pairs of input values that become 0 and 255; a single pair is taken, too.
+ValueRange = Annotated[
+    tuple[_Range, ...],
+    Field(min_length=1, strict=False),
+    BeforeValidator(_listed),
+    AfterValidator(_rising),
+]
+
+
+def check_ranges(ranges: ValueRange | None, bands: int) -> ValueRange | None:
+    """Raise ValueError unless there is one pair, or one for each band."""
+    if ranges is not None and len(ranges) not in (1, bands):
+        raise ValueError(f"should be one pair, or one for each of the {bands} bands")
+    return ranges
 
 
 class ModelInfo(BaseModel):
@@ -100,7 +134,7 @@ class ModelInfo(BaseModel):
     overlap: Annotated[int, Field(ge=0)] = 128
     score_threshold: _Share = 0.3
     nms_iou: _Share = 0.5
-    value_range: Annotated[tuple[_Range, ...], Field(min_length=1, strict=False)] | None = None
+    value_range: ValueRange | None = None
     licence: _Text = "unspecified"
     training_data: _Text = ""
     metrics: dict[str, Any] = Field(default_factory=dict)
@@ -127,25 +161,10 @@ class ModelInfo(BaseModel):
             raise ValueError(f"should be less than the tile of {info.data['tile']} px")
         return overlap
 
-    @field_validator("value_range", mode="before")
-    @classmethod
-    def _listed(cls, ranges: Any) -> Any:
-        """Take a single pair, too."""
-        single = isinstance(ranges, list | tuple) and len(ranges) == 2 and not isinstance(ranges[0], list | tuple)
-        return (ranges,) if single else ranges
-
     @field_validator("value_range")
     @classmethod
-    def _of_bands(
-        cls, ranges: tuple[tuple[float, float], ...] | None, info: ValidationInfo
-    ) -> tuple[tuple[float, float], ...] | None:
-        if ranges is None:
-            return None
-        if not all(low < high for low, high in ranges):
-            raise ValueError("should be pairs of a lower and a higher number")
-        if len(ranges) not in (1, len(info.data.get("bands", ranges))):
-            raise ValueError(f"should be one pair, or one for each of the {len(info.data['bands'])} bands")
-        return ranges
+    def _one_or_each(cls, ranges: ValueRange | None, info: ValidationInfo) -> ValueRange | None:
+        return check_ranges(ranges, len(info.data.get("bands", ranges or ())))
 
     @property
     def stride(self) -> int:

@@ -64,7 +64,7 @@ def in_memory(sources: Sequence[Sequence[LabelledImage]]) -> list[list[LabelledI
             room -= 3 * image.width * image.height
             if room < 0:
                 break
-            kept[k] = replace(image, loaded=read_pixels(image.path, image.width, image.height))
+            kept[k] = replace(image, loaded=read_pixels(image.path, image.width, image.height, image.value_range))
         loaded.append(kept)
     return loaded
 
@@ -156,7 +156,7 @@ def _labelled(source: Source, recipe: Recipe, entry: Entry, index: NDArray[np.in
         )
     missing = np.isin(np.arange(len(recipe.classes)), [class_of(recipe.classes, name) for name in entry.not_exhaustive])
     image = labelled_image(entry, index, missing, float(gsd), recipe.gsd)
-    return replace(image, source=source.name, upright=source.upright)
+    return replace(image, source=source.name, upright=source.upright, value_range=recipe.value_range)
 
 
 def count(images: Sequence[Sequence[LabelledImage]]) -> tuple[int, int]:

@@ -42,6 +42,7 @@ def describe(recipe: Recipe, config: DetectorConfig, images: Sequence[Sequence[L
         gsd_range=recipe.gsd_range,
         tile=tile,
         overlap=overlap,
+        value_range=recipe.value_range,
         licence=recipe.licence,
     )
 

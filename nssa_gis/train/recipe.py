@@ -20,7 +20,7 @@ from pydantic import (
 
 from nssa_gis.errors import NssaError, UsageError, first_fault
 from nssa_gis.labels.classes import parse_classes
-from nssa_gis.runtime.package import Metres, Name
+from nssa_gis.runtime.package import Metres, ModelInfo, Name, ValueRange, check_ranges
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -129,6 +129,9 @@ class Recipe(BaseModel):
         The data; the tables ``[[source]]`` of a file.
     licence : str
         Terms of use of the weights.
+    value_range : tuple of (low, high), or None
+        Input values that become 0 and 255, for imagery of more than 8 bits: one pair, or one for each band; the model
+        keeps it. None: by the statistics of each image.
     clutter : bool
         Synthetic roof units, vents and skylights are drawn into training crops: for classes that these are mistaken
         for, not for classes that they belong to.
@@ -142,6 +145,7 @@ class Recipe(BaseModel):
     classes: Annotated[dict[Name, _Texts], Field(min_length=1)]
     sources: Annotated[tuple[Source, ...], Field(strict=False, validation_alias="source")]
     licence: str = "unspecified"
+    value_range: ValueRange | None = None
     clutter: bool = False
 
     @field_validator("gsd_range")
@@ -150,6 +154,11 @@ class Recipe(BaseModel):
         if pair[0] > pair[1]:
             raise ValueError("should be two numbers over 0, the lower one first")
         return pair
+
+    @field_validator("value_range")
+    @classmethod
+    def _one_or_each(cls, ranges: ValueRange | None) -> ValueRange | None:
+        return check_ranges(ranges, len(ModelInfo.model_fields["bands"].default))
 
 
 def load_recipe(path: Path, roots: Sequence[Path]) -> Recipe:

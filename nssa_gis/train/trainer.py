@@ -327,7 +327,9 @@ class Trainer:
         """Gather what a resumed run must share with the one before."""
         kept = {k: getattr(self.options, k) for k in ("batch", "seed", "assigner")}
         classes = {name: list(members) for name, members in self.recipe.classes.items()}
-        return {"recipe": self.recipe.name, "classes": classes, "gsd": self.recipe.gsd, "crop": self.crop, **kept}
+        ranges = self.recipe.value_range
+        kept |= {"crop": self.crop, "value_range": None if ranges is None else [list(pair) for pair in ranges]}
+        return {"recipe": self.recipe.name, "classes": classes, "gsd": self.recipe.gsd, **kept}
 
     def _sources(self) -> dict[str, str]:
         """Weight of each source, and a digest of what else the recipe says of it: crops follow from both."""

@@ -1,9 +1,11 @@
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 from PIL import Image
 
 import nssa_gis.train
@@ -12,12 +14,13 @@ from nssa_gis.errors import NssaError, UsageError
 from nssa_gis.evaluate.coco import ignored, iou_matrix
 from nssa_gis.labels.coco import read_coco
 from nssa_gis.labels.table import Entry, Table, completed, no_boxes
-from nssa_gis.model.config import load_config
+from nssa_gis.model.config import load_config, named_config
 from nssa_gis.raster.radiometry import scaling_for
 from nssa_gis.raster.scene import open_scene
 from nssa_gis.testing.labels import write_visdrone
 from nssa_gis.train.composite import CompositeCrops, Labels, _turn_boxes
 from nssa_gis.train.datasets import check_data, in_memory, load_split, longest_side
+from nssa_gis.train.description import describe
 from nssa_gis.train.recipe import load_recipe, recipe_of_folders
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
@@ -166,6 +169,28 @@ def test_classes_are_split_on_commas(coco_folder):
     assert recipe.classes == {"car": ("car",), "ship": ("ship",), "green": ("tree", "bush")}
     with pytest.raises(UsageError, match="not a class"):
         recipe_of_folders([coco_folder], ["car,"], 0.25, [], "toy")
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+def test_the_value_range_of_a_recipe_scales_the_images_and_goes_into_the_model(coco_folder):
+    """Copies of the images with 12 bits have the same pixels, in memory or not."""
+    deep = coco_folder.parent / "deep"
+    shutil.copytree(coco_folder, deep)
+    for file in (deep / "images").glob("*.png"):
+        with rasterio.open(file) as opened:
+            profile, pixels = opened.profile, opened.read().astype(np.uint16)
+        with rasterio.open(file, "w", **{**profile, "dtype": "uint16"}) as opened:
+            opened.write(pixels * 16)
+    recipe = load_recipe_text(coco_folder.parent, '[[source]]\npath = "toy"\n[[source]]\npath = "deep"\n')
+    unscaled, recipe = recipe, recipe.model_copy(update={"value_range": ((0.0, 4080.0),)})
+    eight, twelve = load_split(recipe, "train")
+    for image, kept, expected in zip(twelve, in_memory([twelve])[0], eight, strict=True):
+        assert image.path != expected.path
+        np.testing.assert_array_equal(image.pixels, expected.pixels)
+        np.testing.assert_array_equal(kept.loaded, expected.pixels)
+    assert describe(recipe, named_config("nssa-n", 1), [eight]).value_range == ((0.0, 4080.0),)
+    by_statistics = load_split(unscaled, "train")[1][0]
+    assert by_statistics.pixels.max() == 255 > eight[0].pixels.max()
 
 
 def test_longest_side_is_at_the_working_resolution(coco_folder):

@@ -14,6 +14,7 @@ GOOD = """
 name = "toy"
 gsd = 0.2
 gsd_range = [0.1, 1]
+value_range = [0, 2047]
 [classes]
 car = ["car", "van"]
 [[source]]
@@ -39,6 +40,7 @@ def test_values_and_defaults(tmp_path):
         name="toy",
         gsd=0.2,
         gsd_range=(0.1, 1.0),
+        value_range=((0.0, 2047.0),),
         classes={"car": ("car", "van")},
         sources=(
             Source(path=tmp_path),
@@ -68,6 +70,12 @@ def test_values_and_defaults(tmp_path):
         ('"native"', "0", 'source 2.gsd: should be a number over 0 or "native", not 0'),
         ('"native"', '"fine"', "source 2.gsd: should be a number over 0 or \"native\", not 'fine'"),
         ('["a"]', '"a"', "source 2.val_scenes: should be a list, not 'a'"),
+        ("[0, 2047]", "[5, 5]", "value_range: should be pairs of a lower and a higher number"),
+        (
+            "[0, 2047]",
+            "[[0, 1], [0, 2]]",
+            "value_range: should be one pair, or one for each of the 3 bands",
+        ),
         ("weight = 2", "upright = 1", "source 2.upright: should be a valid boolean, not 1"),
         ("weight = 2", "optional = 1", "source 2.optional: should be a valid boolean, not 1"),
         ("only = { reviewed = true }", "only = true", "source 2.only: should be a valid dictionary, not True"),
