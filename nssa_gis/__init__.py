@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from nssa_gis.detect.result import DetectResult
     from nssa_gis.detect.run import detect
     from nssa_gis.errors import NssaError, UsageError
+    from nssa_gis.evaluate.evaluation import Evaluation, evaluate
     from nssa_gis.pictures.preview import preview
     from nssa_gis.runtime.package import ModelPackage
     from nssa_gis.scenes.batch import BatchResult, batch
+    from nssa_gis.train.pseudo_labels import Suggestions, suggest
     from nssa_gis.train.training import TrainResult, train
 
 #: Where each public name is defined: a module is imported when its name is first used, because rasterio and torch take
@@ -27,16 +29,20 @@ _MODULES = {
     "BatchResult": "nssa_gis.scenes.batch",
     "DetectResult": "nssa_gis.detect.result",
     "Detector": "nssa_gis.detect.detector",
+    "Evaluation": "nssa_gis.evaluate.evaluation",
     "ExportResult": "nssa_gis.detect.export",
     "ModelPackage": "nssa_gis.runtime.package",
     "NssaError": "nssa_gis.errors",
+    "Suggestions": "nssa_gis.train.pseudo_labels",
     "TrainResult": "nssa_gis.train.training",
     "UsageError": "nssa_gis.errors",
     "batch": "nssa_gis.scenes.batch",
     "detect": "nssa_gis.detect.run",
+    "evaluate": "nssa_gis.evaluate.evaluation",
     "export": "nssa_gis.detect.export",
     "load_model": "nssa_gis.detect.detector",
     "preview": "nssa_gis.pictures.preview",
+    "suggest": "nssa_gis.train.pseudo_labels",
     "train": "nssa_gis.train.training",
 }
 
@@ -44,17 +50,21 @@ __all__ = [
     "BatchResult",
     "DetectResult",
     "Detector",
+    "Evaluation",
     "ExportResult",
     "ModelPackage",
     "NssaError",
+    "Suggestions",
     "TrainResult",
     "UsageError",
     "__version__",
     "batch",
     "detect",
+    "evaluate",
     "export",
     "load_model",
     "preview",
+    "suggest",
     "train",
 ]
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
+from pydantic import Field
 
-from nssa_gis.detect.parameters import Parameters, Row
+from nssa_gis.detect.parameters import Overwrite, Parameters, Row, about
 from nssa_gis_cli.console import Interrupted
 
 Function = Callable[..., Any]
@@ -15,15 +17,24 @@ Function = Callable[..., Any]
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 #: Sections of the help, in this order; others follow.
-_SECTIONS = ("General", "Data", "Labels", "Model", "Scene", "Tiling", "Training", "Machine", "Output")
+_SECTIONS = ("General", "Data", "Labels", "Scoring", "Model", "Scene", "Tiling", "Training", "Machine", "Output")
 _METAVARS = {"number": "NUMBER", "integer": "N", "string": "TEXT", "path": "PATH", "duration": "TIME"}
 
 
-#: Of the commands that are not made by :func:`command` yet.
-progress_option = click.option(
-    "--progress", "progress_mode", type=click.Choice(["auto", "bar", "json", "none"]), default="auto", show_default=True
-)
-debug_option = click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+class ReportOptions(Parameters):
+    """Files that a command writes besides what it prints."""
+
+    json_file: Path | None = Field(
+        default=None,
+        description="Write all figures as JSON.",
+        json_schema_extra=about("Output", "output", metavar="FILE", flags=("--json",)),
+    )
+    curve: Path | None = Field(
+        default=None,
+        description="Draw the precision-recall curves (of the first protocol).",
+        json_schema_extra=about("Output", "output", metavar="PNG"),
+    )
+    overwrite: Overwrite = False
 
 
 def output_option(metavar: str, help_text: str) -> Callable[[Function], Function]:

@@ -8,6 +8,7 @@ declared here once, as annotated types.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
@@ -240,9 +241,9 @@ def _split_each(value: object) -> object:
     return value
 
 
-def _listed(value: object) -> object:
-    """Accept a single text where a sequence is wanted."""
-    return (value,) if isinstance(value, str) else value
+def listed(value: object) -> object:
+    """Accept a single text or path where a sequence is wanted."""
+    return (value,) if isinstance(value, str | os.PathLike) else value
 
 
 def _seconds(value: object) -> object:
@@ -257,7 +258,7 @@ BandNumbers = Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator
 Box = Annotated[tuple[float, float, float, float], BeforeValidator(_split)]
 #: Options that may be given several times: with commas between the texts, or one text each.
 NameLists = Annotated[tuple[str, ...], BeforeValidator(_split_each)]
-Texts = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+Texts = Annotated[tuple[str, ...], BeforeValidator(listed)]
 #: Seconds; on the command line a number with a unit.
 Duration = Annotated[float, BeforeValidator(_seconds)]
 

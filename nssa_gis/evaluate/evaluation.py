@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from nssa_gis.boxes.columns import SceneDetections
 from nssa_gis.detect.detector import Detector
 from nssa_gis.errors import NssaError, UsageError
 from nssa_gis.evaluate.inference import find_labelled
+from nssa_gis.evaluate.options import EvaluateArguments, EvaluateOptions
 from nssa_gis.evaluate.protocols import PROTOCOLS, ProtocolScore, score_protocol
 from nssa_gis.events import Progress, Reporter
 from nssa_gis.labels.classes import class_table, classes_not_exhaustive, truth_of, usable_entries
@@ -21,6 +22,11 @@ from nssa_gis.labels.registry import read_table
 from nssa_gis.labels.table import Entry
 from nssa_gis.labels.truth import ImageTruth
 from nssa_gis.raster.scene import open_scene
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from nssa_gis.runtime.package import ModelPackage
 
 #: Low enough for the precision-recall curve but for the last of its tail.
 _FLOOR = 0.01
@@ -65,6 +71,57 @@ class Evaluation:
         """Give a heading and a table for each protocol, figures in per cent."""
         heading = f"{self.model} {self.model_version} on {self.dataset}: {self.images} images, {self.backend}"
         return "\n".join((heading, *(score.to_text() for score in self.protocols)))
+
+
+def evaluate(
+    model: ModelPackage | str | os.PathLike[str],
+    dataset: str | os.PathLike[str],
+    *,
+    progress: Progress | None = None,
+    **options: Unpack[EvaluateArguments],
+) -> Evaluation:
+    """Measure the accuracy of a model on a labelled dataset.
+
+    Parameters
+    ----------
+    model : ModelPackage, str or path
+        A package, the name of a built-in model, or a model file.
+    dataset : str or path
+        Folder of VisDrone txt, COCO or AI-TOD JSON, DOTA txt, YOLO txt or VOC XML.
+    progress : callable, optional
+        Receives the events ``start`` and ``tile`` (one per image) of :mod:`nssa_gis.events`.
+    **options
+        Fields of :class:`nssa_gis.evaluate.options.EvaluateOptions`.
+
+    Returns
+    -------
+    Evaluation
+
+    Raises
+    ------
+    UsageError, NssaError
+        As :func:`evaluate_model`; or there is no such model.
+
+    Examples
+    --------
+    >>> nssa_gis.evaluate("aerial-vehicles", "town", classes="vehicle=car").protocols[0].ap50  # doctest: +SKIP
+    0.91
+    """
+    chosen = EvaluateOptions.parse(options)
+    with Detector(model, device=chosen.device, threads=chosen.threads, tta=chosen.tta) as detector:
+        return evaluate_model(
+            detector,
+            dataset,
+            protocols=chosen.protocols,
+            classes=chosen.classes,
+            label_format=chosen.format,
+            annotations=chosen.annotations,
+            images=chosen.images,
+            gsd=chosen.gsd,
+            scale=chosen.scale,
+            limit=chosen.limit,
+            progress=progress,
+        )
 
 
 def evaluate_model(

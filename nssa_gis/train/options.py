@@ -9,14 +9,10 @@ from typing import Annotated, Any, Literal, TypedDict
 
 from pydantic import BeforeValidator, DirectoryPath, Field, model_validator
 
-from nssa_gis.detect.parameters import Device, Duration, Overwrite, Parameters, Texts, Threads, about
+from nssa_gis.detect.parameters import Device, Duration, Overwrite, Parameters, Texts, Threads, about, listed
 from nssa_gis.model.config import PAD_MULTIPLE
 
 _TIME = "a time such as 90s, 45m or 2h"
-
-
-def _listed(value: object) -> object:
-    return (value,) if isinstance(value, str | os.PathLike) else value
 
 
 class TrainOptions(Parameters):
@@ -46,7 +42,7 @@ class TrainOptions(Parameters):
         description="Scene whose images are held out for validation; may be repeated. A recipe states its own.",
         json_schema_extra=about("Data", "result", metavar="SCENE", repeat=True),
     )
-    data_root: Annotated[tuple[DirectoryPath, ...], BeforeValidator(_listed)] = Field(
+    data_root: Annotated[tuple[DirectoryPath, ...], BeforeValidator(listed)] = Field(
         default=(),
         description="Folder that holds the sources of a recipe; may be repeated.",
         json_schema_extra=about("Data", metavar="DIR", repeat=True, expects="a folder that exists"),

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +18,17 @@ from nssa_gis.detect.detector import Detector
 from nssa_gis.errors import NssaError, UsageError
 from nssa_gis.evaluate.inference import find_labelled
 from nssa_gis.events import Progress, Reporter
+from nssa_gis.files import atomic_write, check_free
 from nssa_gis.labels.registry import read_table
 from nssa_gis.labels.table import Entry
 from nssa_gis.raster.scene import open_scene
+from nssa_gis.train.options import SuggestArguments, SuggestOptions
 from nssa_gis.train.rotated_views import detect_rotated
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from nssa_gis.runtime.package import ModelPackage
 
 #: Lower scores are never used.
 _FLOOR = 0.05
@@ -66,6 +73,58 @@ class Suggestions:
     def to_json(self) -> str:
         """Give the COCO JSON, for ``annotations`` or ``additions`` of a source in a recipe."""
         return json.dumps(self.table)
+
+
+def suggest(
+    model: ModelPackage | str | os.PathLike[str],
+    dataset: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    *,
+    progress: Progress | None = None,
+    **options: Unpack[SuggestArguments],
+) -> Suggestions:
+    """Write pseudo-labels for the images of a folder, as COCO JSON.
+
+    Parameters
+    ----------
+    model : ModelPackage, str or path
+        A package, the name of a built-in model, or a model file.
+    dataset : str or path
+        Folder of images, in any format of labels; its labels are not used.
+    output : str or path
+        The COCO JSON.
+    progress : callable, optional
+        Receives the events ``start`` and ``tile`` (one per image) of :mod:`nssa_gis.events`.
+    **options
+        Fields of :class:`nssa_gis.train.options.SuggestOptions`.
+
+    Returns
+    -------
+    Suggestions
+        What was written.
+
+    Raises
+    ------
+    UsageError, NssaError
+        As :func:`suggest_labels`; or there is no such model, or the output exists or cannot be written.
+    """
+    chosen, output = SuggestOptions.parse(options), Path(output)
+    check_free(output, chosen.overwrite)
+    with Detector(model, device=chosen.device, threads=chosen.threads) as detector:
+        found = suggest_labels(
+            detector,
+            dataset,
+            only=chosen.only,
+            label_threshold=chosen.label_threshold,
+            ignore_threshold=chosen.ignore_threshold,
+            hard_negatives=chosen.hard_negatives,
+            rotated=chosen.rotated,
+            gsd=chosen.gsd,
+            progress=progress,
+        )
+    with atomic_write(output) as partial:
+        partial.write_text(found.to_json(), encoding="utf-8")
+    return found
 
 
 def suggest_labels(

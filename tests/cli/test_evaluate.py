@@ -5,6 +5,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import nssa_gis
+from nssa_gis.evaluate.options import EvaluateArguments, EvaluateOptions
+from nssa_gis.evaluate.protocols import PROTOCOLS
+from nssa_gis.labels.registry import FORMATS
+
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 SAMPLE_CLASSES = ["--classes", "vehicle=car"]
 
@@ -64,6 +69,20 @@ def test_one_line_says_what_is_wrong(cli, labelled, arguments, message):
     assert done.returncode in (1, 2)
     assert message in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_parameters_are_those_of_the_room():
+    assert set(EvaluateArguments.__annotations__) == set(EvaluateOptions.model_fields)
+    rows = {row["name"]: row for row in EvaluateOptions.table()}
+    assert rows["protocols"]["choices"] == list(PROTOCOLS)
+    assert set(rows["format"]["choices"]) == set(FORMATS)
+    with pytest.raises(nssa_gis.UsageError, match="'boat=' is not a class; write NAME"):
+        EvaluateOptions.parse({"classes": ["car", "boat="]})
+
+
+def test_evaluate_as_a_function(labelled):
+    found = nssa_gis.evaluate("aerial-vehicles", labelled, classes={"vehicle": ("car",)}, protocols="visdrone")
+    assert [(score.protocol, score.truths) for score in found.protocols] == [("visdrone", 1)]
 
 
 def test_nothing_is_replaced_unasked(cli, labelled, tmp_path):

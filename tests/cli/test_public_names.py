@@ -8,6 +8,10 @@ import pytest
 import nssa_gis
 
 PUBLIC = {
+    "Evaluation",
+    "Suggestions",
+    "evaluate",
+    "suggest",
     "TrainResult",
     "train",
     "BatchResult",
@@ -51,17 +55,24 @@ def test_the_import_is_light_and_names_load_what_they_need():
     )
 
 
-@pytest.mark.parametrize(
-    "first", ["nssa_gis.detect", "import nssa_gis.detect", "import nssa_gis.detect.run", "from nssa_gis import detect"]
-)
-def test_a_room_is_called_like_its_function_whatever_was_imported_first(first):
+CALLS = {
+    "detect": ("run", "'no.tif', 'no.gpkg', confidence=7", "--confidence 7"),
+    "evaluate": ("evaluation", "'aerial-vehicles', 'no', limit=0", "--limit 0"),
+    "train": ("training", "'no', 'no.safetensors', steps=0", "--steps 0"),
+}
+
+
+@pytest.mark.parametrize("room", CALLS)
+@pytest.mark.parametrize("first", ["nssa_gis.{}", "import nssa_gis.{}", "import nssa_gis.{}.options"])
+def test_a_room_is_called_like_its_function_whatever_was_imported_first(room, first):
+    module, arguments, words = CALLS[room]
     run(
-        f"import nssa_gis\n{first}\n"
-        "import nssa_gis.detect.run as run\n"
-        "from nssa_gis import detect\n"
-        "assert nssa_gis.detect is detect\n"
-        "assert nssa_gis.detect.run is run\n"
-        "try:\n    detect('no.tif', 'no.gpkg', confidence=7)\n"
-        "except nssa_gis.UsageError as error:\n    assert '--confidence 7' in str(error)\n"
+        f"import nssa_gis\n{first.format(room)}\n"
+        f"import nssa_gis.{room}.{module} as module\n"
+        f"from nssa_gis import {room} as called\n"
+        f"assert nssa_gis.{room} is called\n"
+        f"assert nssa_gis.{room}.{module} is module\n"
+        f"try:\n    called({arguments})\n"
+        f"except nssa_gis.UsageError as error:\n    assert {words!r} in str(error), error\n"
         "else:\n    raise SystemExit('not called')\n"
     )

@@ -18,33 +18,37 @@ def dataset(tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize("turned", [False, True])
-def test_rotated_views_are_passed_on(dataset, capsys, monkeypatch, turned):
+@pytest.mark.parametrize("new", [True, False], ids=["new", "old"])
+def test_options_are_passed_on_in_both_spellings(dataset, capsys, monkeypatch, new):
     seen = []
 
-    def record(detector, folder, *, rotated, **options):
-        seen.append(rotated)
+    def record(detector, folder, **options):
+        seen.append(options)
         return Suggestions({"images": [{}], "annotations": [{"iscrowd": 0}, {"iscrowd": 1}], "categories": []})
 
     monkeypatch.setattr(pseudo_labels, "suggest_labels", record)
     output = dataset / "labels.json"
     arguments = ["suggest", "aerial-vehicles", str(dataset), "-o", str(output), "--progress", "none"]
-    assert main([*arguments, *(["--turned"] if turned else [])]) == 0
-    assert seen == [turned]
+    names = ["--rotated", "--label-threshold", "--ignore-threshold"] if new else ["--turned", "--sure", "--doubt"]
+    assert main([*arguments, names[0], names[1], "0.8", names[2], "0.2"]) == 0
+    assert (seen[0]["rotated"], seen[0]["label_threshold"], seen[0]["ignore_threshold"]) == (True, 0.8, 0.2)
     assert capsys.readouterr().out == f"wrote {output}: 1 images, 1 labels, 1 ignore regions\n"
+    assert main([*arguments, "--overwrite", "--hard-negatives" if new else "--empty"]) == 0
+    assert seen[1]["hard_negatives"]
+    assert capsys.readouterr().out == f"wrote {output}: 1 images, 0 hard negatives\n"
 
 
 def test_real_model_suggests_nothing_on_plain_ground(dataset, capsys):
     output = dataset / "labels.json"
-    for option in ("--turned", "--empty"):
+    for option in ("--rotated", "--hard-negatives"):
         arguments = ["suggest", "aerial-vehicles", str(dataset), "-o", str(output), "--overwrite", "--progress", "none"]
         assert main([*arguments, option]) == 0
         assert json.loads(output.read_text())["annotations"] == []
 
 
-def test_bad_wishes_are_one_line_and_no_file(dataset, capsys):
+def test_wrong_options_are_one_line_and_no_file(dataset, capsys):
     arguments = ["suggest", "aerial-vehicles", str(dataset), "-o", str(dataset / "labels.json")]
-    assert main([*arguments, "--doubt", "0.7"]) == 2
+    assert main([*arguments, "--ignore-threshold", "0.7"]) == 2
     assert main([*arguments, "--only", "scene=nowhere"]) == 1
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 2
