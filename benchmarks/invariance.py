@@ -21,7 +21,7 @@ import rasterio
 from benchmarks.engine import ROOT, parser, print_rows, write_json
 from nssa_gis.analysis.layers import agreement
 from nssa_gis.detect.detector import Detector
-from nssa_gis.detect.options import parse_options
+from nssa_gis.detect.options import DetectOptions
 from nssa_gis.detect.run import detect_scene
 from nssa_gis.errors import NssaError
 from nssa_gis.testing import PlantedDetector, layer_boxes, layer_records, make_scene, pad, same_boxes
@@ -42,7 +42,7 @@ class _Runs:
         self._count += 1
         output = self._folder / f"{self._count}" / "layer.gpkg"
         output.parent.mkdir(parents=True)
-        detect_scene(self._detector, scene, output, parse_options(options))
+        detect_scene(self._detector, scene, output, DetectOptions.parse(options))
         return output
 
 

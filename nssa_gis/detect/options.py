@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, TypedDict
+from typing import Annotated, Any, Literal, TypedDict
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from nssa_gis.detect.parameters import (
     BackendName,
@@ -24,6 +24,7 @@ from nssa_gis.detect.parameters import (
     TestTimeAugmentation,
     Threads,
     about,
+    as_text,
     flag_of,
     refuse_unknown,
     share_of,
@@ -41,7 +42,7 @@ class DetectorOptions(Parameters):
         A value has the wrong type or is out of bounds; :meth:`parse` gives one line instead.
     """
 
-    model: str | None = Field(
+    model: Annotated[str, BeforeValidator(as_text)] | None = Field(
         default=None,
         min_length=1,
         description="Model: a built-in one (aerial-vehicles, or aerial-4 for vehicles, airliners, ships and storage "
@@ -104,7 +105,7 @@ class DetectOptions(Parameters):
             expects="band numbers from 1, such as 3,2,1",
         ),
     )
-    aoi: str | None = Field(
+    aoi: Annotated[str, BeforeValidator(as_text)] | None = Field(
         default=None,
         min_length=1,
         description="Detect only inside the polygons of this vector file, in any CRS; :LAYER names one of its layers.",
@@ -239,7 +240,7 @@ class DetectArguments(DetectorArguments, total=False):
     gsd: float | None
     scale: float | None
     bands: str | Sequence[int] | None
-    aoi: str | None
+    aoi: str | os.PathLike[str] | None
     bounds: str | tuple[float, float, float, float] | None
     bounds_crs: str | None
     tile: int | None
@@ -252,11 +253,6 @@ class DetectArguments(DetectorArguments, total=False):
     overwrite: bool
     append: bool
     resume: bool
-
-
-def parse_options(values: Mapping[str, Any]) -> DetectOptions:
-    """Make the options of a run from plain values; see :meth:`nssa_gis.detect.parameters.Parameters.parse`."""
-    return DetectOptions.parse(values)
 
 
 def split_options(values: Mapping[str, Any]) -> tuple[DetectorOptions, DetectOptions]:

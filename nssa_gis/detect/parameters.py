@@ -241,6 +241,11 @@ def _split_each(value: object) -> object:
     return value
 
 
+def as_text(value: object) -> object:
+    """Accept a path where a text is wanted."""
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
 def listed(value: object) -> object:
     """Accept a single text or path where a sequence is wanted."""
     return (value,) if isinstance(value, str | os.PathLike) else value

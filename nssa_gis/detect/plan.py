@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from nssa_gis.raster.reader import TileBatch
     from nssa_gis.raster.scene import Scene
     from nssa_gis.runtime.package import ModelInfo
+
+_log = logging.getLogger(__name__)
 
 #: Boxes down to this share of the confidence threshold enter the seam merge. The merge decides which view of an object
 #: counts. If each tile applied the threshold itself, an object near it that lies in several tiles would get several
@@ -173,6 +176,10 @@ def make_plan(scene: Scene, info: ModelInfo, options: DetectOptions, *, native_g
     overview, told = choose_overview(scene, grid, scaling.reads)
     warnings += told
     empty = empty[ids]
+    _log.debug(
+        "grid of %d x %d px at %s m/px, %d tiles of %d px, %d of them empty; bands %s",
+        *(grid.width, grid.height, gsd, len(ids), grid.tile, empty.sum(), bands),
+    )
     threshold = info.score_threshold if options.confidence is None else options.confidence
     return Plan(
         grid=grid,

@@ -93,6 +93,7 @@ class TileRows:
             batch_rows, found_rows = self._plan.grid.rows_of(ids), self._plan.grid.rows_of(found.tile)
             for row in np.unique(batch_rows).tolist():
                 while coming[0] < row:
+                    _log.debug("row %d is done, %d tiles", coming[0], tiles)
                     yield TileRow(coming.pop(0), tiles, GridDetections.concat(waiting))
                     waiting, tiles = [], 0
                 waiting.append(found.take(found_rows == row))

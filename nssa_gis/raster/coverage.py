@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
@@ -9,6 +11,8 @@ from numpy.typing import NDArray
 from nssa_gis.geo.grid import TileGrid
 from nssa_gis.raster.overviews import overview_fault
 from nssa_gis.raster.scene import READ_ERRORS, Scene, damaged
+
+_log = logging.getLogger(__name__)
 
 #: The coarse validity map is read from an overview with at most this many pixels.
 _MAP_PIXELS = 1 << 24
@@ -105,6 +109,7 @@ def empty_tiles(scene: Scene, grid: TileGrid, bands: tuple[int, ...]) -> tuple[B
         scale_x = scene.frame.width / grid.width / width
         scale_y = scene.frame.height / grid.height / height
         empty |= ~_any_inside(blocks, windows * [scale_x, scale_y, scale_x, scale_y], margin=0)
+        _log.debug("%d tiles lie in blocks that were never written", empty.sum())
     valid = _coarse_validity(scene, bands) if scene.masked else None
     if valid is None:
         return empty, ()
@@ -115,6 +120,7 @@ def empty_tiles(scene: Scene, grid: TileGrid, bands: tuple[int, ...]) -> tuple[B
             f"{scene.path}: its overviews do not show its pixels (they call valid pixels nodata); they are not used; "
             "build them again",
         )
+    _log.debug("%d tiles have no valid pixel by the mask", unseen.sum())
     return empty | unseen, ()
 
 
@@ -157,6 +163,7 @@ def choose_overview(scene: Scene, grid: TileGrid, bands: tuple[int, ...]) -> tup
         return None, ()
     fault = overview_fault(scene, fits[-1], bands)
     if fault is None:
+        _log.debug("overview %d (1:%d) is read", fits[-1], scene.overview_factors[fits[-1]])
         return fits[-1], ()
     return None, (f"{scene.path}: its overviews are not used: {fault}; the run is slower; build them again",)
 

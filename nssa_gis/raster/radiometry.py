@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from numpy.typing import NDArray
 from nssa_gis.errors import NssaError, UsageError
 from nssa_gis.raster.coverage import written_blocks
 from nssa_gis.raster.scene import Box, Scene
+
+_log = logging.getLogger(__name__)
 
 #: The percentiles of the valid pixels that become 0 and 255.
 LOW, HIGH = 0.5, 99.5
@@ -120,6 +123,7 @@ def choose_bands(scene: Scene, asked: Sequence[int] | None, wanted: int) -> tupl
     NssaError
         The scene has fewer bands than the model needs.
     """
+    _log.debug("%d bands %s named %s", scene.count, scene.color_interp, scene.band_names)
     if asked is not None:
         return _asked_bands(scene, tuple(asked), wanted)
     pickable = [b for b in range(1, scene.count + 1) if scene.color_interp[b - 1] != "alpha"]
@@ -192,6 +196,8 @@ def scaling_for(
     else:
         limits, warnings = _percentiles(scene, reads)
     lows, highs = limits.T.tolist()
+    source = "percentiles" if value_range is None else "the declared value range"
+    _log.debug("bands %s become 0 and 255 at %s and %s, from %s", reads, lows, highs, source)
     return Scaling(bands, reads, channels, tuple(lows), tuple(highs), warnings=warnings)
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, TypedDict
 
 from pydantic import BeforeValidator, DirectoryPath, Field, model_validator
 
-from nssa_gis.detect.parameters import Device, Duration, Overwrite, Parameters, Texts, Threads, about, listed
+from nssa_gis.detect.parameters import Device, Duration, Overwrite, Parameters, Texts, Threads, about, as_text, listed
 from nssa_gis.model.config import PAD_MULTIPLE
 
 _TIME = "a time such as 90s, 45m or 2h"
@@ -47,14 +47,14 @@ class TrainOptions(Parameters):
         description="Folder that holds the sources of a recipe; may be repeated.",
         json_schema_extra=about("Data", metavar="DIR", repeat=True, expects="a folder that exists"),
     )
-    size: str = Field(
+    size: Annotated[str, BeforeValidator(as_text)] = Field(
         default="s",
         min_length=1,
         description="Network: n, s or m for a CPU, paper (ResNet-50) for a GPU; each also with -plain, without the "
         "three modules of the method; or a .toml file.",
         json_schema_extra=about("Model", "result", metavar="NAME|FILE"),
     )
-    init: str | None = Field(
+    init: Annotated[str, BeforeValidator(as_text)] | None = Field(
         default=None,
         min_length=1,
         description="Start from the weights of this model, which must have the same network.",
@@ -164,8 +164,8 @@ class TrainArguments(TypedDict, total=False):
     gsd: float
     val_scenes: str | Sequence[str]
     data_root: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
-    size: str
-    init: str | None
+    size: str | os.PathLike[str]
+    init: str | os.PathLike[str] | None
     trunk_weights: str | os.PathLike[str] | None
     model_version: str
     time_budget: float | str | None

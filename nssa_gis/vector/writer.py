@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -17,6 +18,8 @@ from nssa_gis.vector.schema import GEOMETRY, RECORDS, LayerInfo
 from nssa_gis.vector.style import store_style
 from nssa_gis.vector.target import Target, file_state
 from nssa_gis.vector.wkb import from_wkb
+
+_log = logging.getLogger(__name__)
 
 #: Rows of a batch on its way to the disk: each batch has a cost of its own, and is a row group of GeoParquet.
 _BATCH_ROWS = 50_000
@@ -61,6 +64,7 @@ def write_layer(batches: Iterable[pa.RecordBatch], target: Target, info: LayerIn
         if rows.stopped is not None:  # GDAL tells only that the stream ended with an error
             raise rows.stopped from None
         raise
+    _log.debug("%s written as %s, rows by class number %s", target.path, target.driver, rows.counts)
     return dict(sorted(rows.counts.items()))
 
 

@@ -382,7 +382,9 @@ def test_earlier_spellings_are_accepted_and_not_shown(folder, capsys):
 def test_debug_shows_the_log_without_passwords(folder, capsys):
     arguments = ["detect", str(folder / "town.tif"), "-o", str(folder / "c.gpkg"), "--progress", "none"]
     assert main([*arguments, "--debug"]) == 0
-    assert "nssa_gis.detect.run: " in capsys.readouterr().err
+    said = capsys.readouterr().err
+    for room in ("detect.plan", "detect.run", "detect.tiles", "raster.radiometry", "vector.writer"):
+        assert f"nssa_gis.{room}: " in said
     assert main([*arguments, "--overwrite"]) == 0
     assert capsys.readouterr().err == ""
     with console.log_on_stderr(as_json=True):

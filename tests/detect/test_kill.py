@@ -9,7 +9,7 @@ import rasterio
 import torch
 
 from nssa_gis.boxes.columns import TileDetections
-from nssa_gis.detect.options import parse_options
+from nssa_gis.detect.options import DetectOptions
 from nssa_gis.detect.run import detect_scene
 from nssa_gis.errors import NssaError
 from nssa_gis.runtime.package import save_package
@@ -26,7 +26,7 @@ from nssa_gis.testing import (
 
 def run(folder, backend=None, package=None, tta="none", **options):
     detector = PlantedDetector(package, backend, tta)
-    return detect_scene(detector, folder / "town.tif", folder / "out.gpkg", parse_options(options))
+    return detect_scene(detector, folder / "town.tif", folder / "out.gpkg", DetectOptions.parse(options))
 
 
 def blacken(path, *boxes):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nssa_gis.detect.options import parse_options
+from nssa_gis.detect.options import DetectOptions
 from nssa_gis.detect.run import detect_scene
 from nssa_gis.testing import PlantedDetector, layer_boxes, layer_records, make_scene, pad, same_boxes
 
@@ -16,7 +16,7 @@ def scene(tmp_path_factory):
 
 def run(scene, folder, **options):
     output = folder / "layer.gpkg"
-    asked = parse_options({"scale": 1, "overwrite": True, **options})
+    asked = DetectOptions.parse({"scale": 1, "overwrite": True, **options})
     detect_scene(PlantedDetector(), scene, output, asked)
     return output
 

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
@@ -8,22 +9,22 @@ from nssa_gis.detect.options import (
     DetectOptions,
     DetectorOptions,
     options_table,
-    parse_options,
     split_options,
 )
 from nssa_gis.errors import UsageError
 
 
 def test_defaults_are_valid():
-    assert DetectOptions() == parse_options({})
+    assert DetectOptions() == DetectOptions.parse({})
 
 
 def test_text_is_converted():
-    options = parse_options({"classes": "car, boat", "bands": "4,3,2", "bounds": "1,2,3,4", "confidence": "0.4"})
+    options = DetectOptions.parse({"classes": "car, boat", "bands": "4,3,2", "bounds": "1,2,3,4", "confidence": "0.4"})
     assert options.classes == ("car", "boat")
     assert options.bands == (4, 3, 2)
     assert options.bounds == (1.0, 2.0, 3.0, 4.0)
     assert options.confidence == 0.4
+    assert DetectorOptions.parse({"model": Path("mine.onnx")}).model == "mine.onnx"
 
 
 @pytest.mark.parametrize(
@@ -63,10 +64,10 @@ def test_options_cannot_be_changed():
 
 
 def test_fingerprint_leaves_out_the_way_of_working():
-    one = parse_options({"batch_size": 2, "readers": 1, "resume": True})
+    one = DetectOptions.parse({"batch_size": 2, "readers": 1, "resume": True})
     assert one.fingerprint() == DetectOptions().fingerprint()
-    assert parse_options({"confidence": 0.5}).fingerprint() != DetectOptions().fingerprint()
-    json.dumps(parse_options({"bounds": "0,0,1,1", "classes": "car"}).fingerprint())
+    assert DetectOptions.parse({"confidence": 0.5}).fingerprint() != DetectOptions().fingerprint()
+    json.dumps(DetectOptions.parse({"bounds": "0,0,1,1", "classes": "car"}).fingerprint())
 
 
 def test_table_describes_every_option_in_json():

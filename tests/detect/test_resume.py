@@ -10,7 +10,7 @@ import pyogrio
 import pytest
 import rasterio
 
-from nssa_gis.detect.options import parse_options
+from nssa_gis.detect.options import DetectOptions
 from nssa_gis.detect.run import detect_scene
 from nssa_gis.errors import NssaError
 from nssa_gis.testing import DRIVER, PlantedBackend, PlantedDetector, make_package, make_scene
@@ -52,7 +52,7 @@ def reference(tmp_path_factory):
     folder = tmp_path_factory.mktemp("reference")
     make_scene(folder / "town.tif")
     package = make_package(folder)
-    detect_scene(PlantedDetector(package), folder / "town.tif", folder / "out.gpkg", parse_options(TILING))
+    detect_scene(PlantedDetector(package), folder / "town.tif", folder / "out.gpkg", DetectOptions.parse(TILING))
     return folder
 
 
@@ -84,7 +84,7 @@ class StoppingBackend(PlantedBackend):
 
 def here(folder, backend, **options):
     detector = PlantedDetector(make_package(folder), backend)
-    return detect_scene(detector, folder / "town.tif", folder / "out.gpkg", parse_options({**TILING, **options}))
+    return detect_scene(detector, folder / "town.tif", folder / "out.gpkg", DetectOptions.parse({**TILING, **options}))
 
 
 @pytest.mark.parametrize("after", [1, 40, 77, 120, 147])

@@ -10,7 +10,7 @@ import shapely
 from affine import Affine
 
 import nssa_gis
-from nssa_gis.detect.options import parse_options
+from nssa_gis.detect.options import DetectOptions
 from nssa_gis.detect.run import detect_scene
 from nssa_gis.errors import NssaError, UsageError
 from nssa_gis.testing import GSD, PlantedBackend, PlantedDetector, make_package, make_scene
@@ -19,7 +19,7 @@ from nssa_gis.testing import GSD, PlantedBackend, PlantedDetector, make_package,
 def run(scene, output, package, events=None, backend=None, tta="none", **options):
     detector = PlantedDetector(package, backend, tta)
     progress = None if events is None else events.append
-    return detect_scene(detector, scene, output, parse_options(options), progress=progress)
+    return detect_scene(detector, scene, output, DetectOptions.parse(options), progress=progress)
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 import pyogrio
 import pytest
 
-from nssa_gis.detect.options import parse_options
+from nssa_gis.detect.options import DetectOptions
 from nssa_gis.errors import NssaError, UsageError
 from nssa_gis.scenes.batch import NothingReadable, find_scenes, output_names, run_batch
 from nssa_gis.testing import PlantedDetector, make_scene
@@ -9,7 +9,7 @@ from nssa_gis.testing import PlantedDetector, make_scene
 
 def batch(tmp_path, inputs, events=None, **options):
     progress = None if events is None else events.append
-    return run_batch(PlantedDetector(), inputs, tmp_path / "out", parse_options(options), progress=progress)
+    return run_batch(PlantedDetector(), inputs, tmp_path / "out", DetectOptions.parse(options), progress=progress)
 
 
 @pytest.fixture
