@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint bench picture plugin test-qgis install-qgis clean
+.PHONY: demo test test-fast lint bench picture plugin test-qgis install-qgis clean
 
 # below 2.14 plain pip can take a small CPU build of torch where one is at hand; see README for CUDA
 $(STAMP): pyproject.toml
@@ -19,6 +19,10 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest
+
+# Without the tests that are marked slow: within 90 s on two cores.
+test-fast: $(STAMP)
+	$(BIN)/python -m pytest -m "not slow"
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -90,8 +90,9 @@ class Band:
 
     def reaches_row(self, row: int, grid: TileGrid) -> NDArray[np.bool_]:
         """Whether tiles of `row` or below may show each box."""
+        # Rows that begin where the tile ends count too: they show the other part of a box that the tile edge cuts.
         offset = (row - self.row) * grid.step
-        return (offset < grid.tile) & (self.view[:, 3] > offset - SLACK) & (row < grid.rows)
+        return (self.view[:, 3] > offset - SLACK) & (row < grid.rows)
 
 
 def canonical(found: GridDetections) -> NDArray[np.intp]:

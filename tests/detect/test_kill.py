@@ -89,6 +89,14 @@ def test_boxes_beyond_the_scene_are_dropped(tmp_path):
     np.testing.assert_allclose(layer_boxes(tmp_path / "out.gpkg"), expected)
 
 
+@pytest.mark.parametrize("overlap", [0, 64])
+def test_objects_over_the_seams_of_rows_and_of_columns_come_out_whole(tmp_path, overlap):
+    objects = make_scene(tmp_path / "town.tif", 520, 390)
+    run(tmp_path, tile=128, overlap=overlap)
+    expected = objects[np.lexsort(objects.T)]
+    np.testing.assert_allclose(layer_boxes(tmp_path / "out.gpkg"), expected)
+
+
 class ByDepth(PlantedBackend):
     """Gives one score to boxes more than 20 px from the edges of the tile, another one to those nearer."""
 

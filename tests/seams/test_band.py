@@ -126,6 +126,16 @@ def test_rows_below_may_see_a_box_when_tiles_overlap_by_more_than_half():
     assert band.reaches_row(dense.rows, dense).tolist() == [False, False]
 
 
+@pytest.mark.parametrize("overlap", [0, 50, 75])
+def test_a_row_that_begins_where_a_tile_ends_may_go_on_with_a_cut_box(overlap):
+    grid = TileGrid(100, 400, 100, overlap, 5)
+    below = 100 // grid.step
+    assert below * grid.step == 100
+    band = Band.of(GridDetections.of([[0, 90, 9, 100], [0, 80, 9, 90]], 0.5, 0, 0, [CUT_BOTTOM, 0]), grid)
+    assert band.reaches_row(below, grid).tolist() == [True, False]
+    assert band.reaches_row(below + 1, grid).tolist() == [False, False]
+
+
 def plain_order(rows):
     keys = zip(
         rows.tile.tolist(),
@@ -154,6 +164,19 @@ def test_canonical_order(data, count, values):
     one, other = rows.take(order), rows.take(np.array(plain_order(rows), np.intp))
     for name in rows.names():
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+
+
+@pytest.mark.parametrize(
+    "change", [{"tile": 5}, {"y0": 9}, {"x0": 9}, {"y1": 31}, {"x1": 31}, {"label": 2}, {"score": 0.25}, {"cut": 2}]
+)
+@pytest.mark.parametrize("swap", [False, True])
+def test_every_key_of_the_canonical_order_counts(change, swap):
+    first = {"tile": 4, "y0": 8, "x0": 8, "y1": 30, "x1": 30, "label": 1, "score": 0.5, "cut": 1}
+    pair = [first, first | change]  # a lower score comes later, and so does everything else that is larger
+    table = [list(row.values()) for row in (pair[::-1] if swap else pair)]
+    tile, y0, x0, y1, x1, label, score, cut = np.array(table).T
+    rows = GridDetections.of(np.stack([x0, y0, x1, y1], axis=1), score, label, tile.astype(int), cut.astype(int))
+    assert canonical(rows).tolist() == ([1, 0] if swap else [0, 1])
 
 
 def test_canonical_order_of_two():

@@ -3,7 +3,7 @@
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from seam_cases import records, views_of
+from seam_cases import boxes_of, records, views_of
 
 from nssa_gis.boxes.columns import GridDetections
 from nssa_gis.geo.grid import TileGrid
@@ -51,6 +51,24 @@ def test_order_of_input_does_not_matter(seed, count):
 def test_streaming_gives_the_records_of_one_shot(seed, count):
     raw = noisy(seed, count)
     assert records(stream(raw, GRID)) == records(merge_detections(raw, GRID))
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    seed=st.integers(0, 2**32),
+    count=st.integers(0, 60),
+    overlap=st.sampled_from([0, 8, 64, 96, 104]),  # the next row begins with the end of a tile: 0, 64, 96
+)
+def test_streaming_gives_the_records_of_one_shot_whatever_the_overlap(seed, count, overlap):
+    grid = TileGrid(500, 500, 128, overlap, 8)
+    raw = noisy(seed, count, grid, 500)
+    assert records(stream(raw, grid)) == records(merge_detections(raw, grid))
+
+
+def test_halves_are_joined_over_both_kinds_of_seams_without_overlap():
+    grid = TileGrid(1024, 1024, 512, 0, 32)
+    boxes = [(480, 100, 540, 130), (100, 480, 130, 540), (490, 500, 530, 520)]
+    assert boxes_of(stream(views_of(boxes, grid), grid)) == sorted(tuple(map(float, b)) for b in boxes)
 
 
 @settings(deadline=None, max_examples=25)
