@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from nssa_gis.model.network import DetectionNetwork, Predictions
 
-#: Candidates per tile, of all classes together, that enter NMS; above this a tile is noise.
+#: Candidates per tile, of all classes together, that enter NMS; a tile with more is noise.
 _MAX_CANDIDATES = 6000
 
 
@@ -39,7 +39,7 @@ def detections_of(
     Returns
     -------
     TileDetections
-        ``tile`` is the index in the batch; boxes in tile pixels, clipped to the tile; ``cut`` is 0.
+        ``item`` is the index in the batch; boxes in tile pixels, clipped to the tile.
     """
     parts = [
         _image_detections(model, out.logits[i], out.distances[i], side, score_threshold, nms_iou, i)

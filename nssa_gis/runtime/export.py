@@ -22,14 +22,14 @@ INPUT, OUTPUT = "images", "output0"
 
 
 class OnnxDetector(nn.Module):
-    """A detector with the output layout that viewers of ONNX detectors read (that of Ultralytics' YOLOv8).
+    """A network with the output layout of YOLOv8, which viewers of ONNX detectors read.
 
     Parameters
     ----------
     detector : DetectionNetwork
         In evaluation mode.
     height, width : int
-        Of the images, pixels: multiples of 64.
+        Size of the images, pixels; multiples of 64.
     """
 
     points: Tensor
@@ -45,7 +45,7 @@ class OnnxDetector(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Map ``(B, C, H, W)``, values 0 to 1, to ``(B, 4 + classes, P)``.
 
-        Per point: x and y of the centre, width, height in pixels, then a probability per class. No suppression.
+        Per point: x and y of the centre, width and height in pixels, then a score per class. Without NMS.
         """
         out = self.detector(images)
         left_top, right_bottom = (self.strides * out.distances.transpose(1, 2).clamp(-6, 6).exp()).chunk(2, 1)
@@ -56,15 +56,15 @@ class OnnxDetector(nn.Module):
 def export_onnx(package: ModelPackage, path: Path, opset: int = 17, side: int | None = None) -> float:
     """Write a package's network as ONNX and compare it with PyTorch in ONNX Runtime.
 
-    The graph is float32 with BatchNorm folded, a free batch size and a fixed image size. Its metadata are the
-    package's (key ``nssa_gis``, JSON) and those that the QGIS plugin Deepness reads.
+    The graph is float32 with BatchNorm folded; the batch size is free, the image size fixed. The metadata are those
+    of the package (key ``nssa_gis``, JSON) and those that the QGIS plugin Deepness reads.
 
     Parameters
     ----------
     package : ModelPackage
-        What is exported.
+        The model.
     path : Path
-        The ``.onnx`` file; replaced whole or not at all.
+        The ``.onnx`` file; written whole or not at all.
     opset : int
         Version of the operator set, from 17.
     side : int, optional
@@ -102,12 +102,12 @@ def onnx_bytes(detector: DetectionNetwork, opset: int, side: int, properties: di
     graph = OnnxDetector(detector, side, side).eval()
     image = torch.zeros(1, detector.config.in_channels, side, side)
     with warnings.catch_warnings(), torch.no_grad():
-        # the tracer warns of sizes that become constants, which is the intention, and of its age
+        # the tracer warns of sizes that become constants, which is intended, and that it is deprecated
         warnings.simplefilter("ignore")
         torch.onnx.export(
             graph,
             (image,),
-            buffer,  # type: ignore[arg-type]  # a stream is taken, too
+            buffer,  # type: ignore[arg-type]  # a stream works, too
             opset_version=opset,
             input_names=[INPUT],
             output_names=[OUTPUT],
@@ -121,7 +121,7 @@ def onnx_bytes(detector: DetectionNetwork, opset: int, side: int, properties: di
 
 
 def metadata(info: ModelInfo, side: int) -> dict[str, str]:
-    """Properties of the ONNX file: ours, and Deepness' (resolution in cm per pixel, overlap in per cent)."""
+    """Metadata of the ONNX file: ours, and that of Deepness (resolution in cm per pixel, overlap in per cent)."""
     own = info.model_dump(mode="json", exclude={"metrics"})
     deepness = {
         "model_type": "Detector",

@@ -1,4 +1,4 @@
-"""Folding BatchNorm into the convolution before it: the same function, fewer passes over memory."""
+"""Folding of BatchNorm into the convolution before it: the same function with fewer passes over memory."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from nssa_gis.model.resnet import Bottleneck, ResNetTrunk
 
 
 def fold_batch_norm(model: nn.Module) -> nn.Module:
-    """Fold every BatchNorm of a detector in evaluation mode, in place.
+    """Fold every BatchNorm of a network in evaluation mode, in place.
 
     Parameters
     ----------
     model : Module
-        A detector; its training is over.
+        The network; it cannot be trained any more.
 
     Returns
     -------

@@ -191,11 +191,10 @@ class ModelPackage:
     def digest(self) -> str:
         """SHA-256 of the file, hexadecimal."""
         with open(self.path, "rb") as handle:
-            return (
-                hashlib.file_digest(handle, "sha256").hexdigest()
-                if hasattr(hashlib, "file_digest")
-                else (hashlib.sha256(handle.read()).hexdigest())
-            )
+            digest = hashlib.sha256()
+            while block := handle.read(1 << 20):
+                digest.update(block)
+            return digest.hexdigest()
 
     def load_weights(self) -> dict[str, Tensor]:
         """Read the tensors (CPU).
@@ -225,7 +224,7 @@ def load_package(name_or_path: str | os.PathLike[str] = DEFAULT_MODEL) -> ModelP
     Raises
     ------
     NssaError
-        No such model, not a safetensors file, no nssa-gis metadata, or of a newer format.
+        There is no such model, it is not a safetensors file or has no nssa-gis metadata, or its format is newer.
     """
     text = os.fspath(name_or_path)
     known = built_in_models()
@@ -254,7 +253,7 @@ def save_package(path: str | os.PathLike[str], weights: Mapping[str, Tensor], in
     path : path
         The ``.safetensors`` file.
     weights : mapping of str to Tensor
-        State of the detector; floats are stored in half precision (they are what a file of a few MB needs).
+        State of the network; floats are stored in half precision, so that the file is small.
     info : ModelInfo
         Metadata.
     """
@@ -276,7 +275,7 @@ def read_metadata(path: Path) -> dict[str, str]:
     Raises
     ------
     NssaError
-        Not a safetensors file (a pickle renamed, say), or a truncated one.
+        It is not a safetensors file (a renamed pickle, for example), or it is truncated.
     """
     from safetensors import SafetensorError, safe_open
 

@@ -17,9 +17,9 @@ from nssa_gis.runtime.backends.protocol import Backend
 
 Augmentation = Literal["none", "flip", "rot", "scale"]
 
-#: Lowest score that a single view may add to a mean: so low that the mean does not depend on what is asked of it.
+#: Score threshold of a single view: so low that the mean does not depend on the threshold that the user asks for.
 _VIEW_FLOOR = 0.02
-#: Enlargements of the ``scale`` form, roughly: the sides stay multiples of the network's.
+#: Approximate scales of the ``scale`` views; the sides are rounded to multiples of 64.
 _SCALES = (0.8, 1.25)
 
 Pixels = NDArray[np.uint8]
@@ -29,14 +29,14 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True)
 class View:
-    """One form of a tile.
+    """One view of a tile.
 
     Attributes
     ----------
     show : callable
-        From tiles ``(B, C, H, W)`` to the form that the network sees, contiguous.
+        From tiles uint8 ``(B, C, H, W)`` to the view, contiguous.
     back : callable
-        From boxes in the pixels of the form, and the tile's height and width, to boxes in the tile's.
+        From boxes in pixels of the view, and the height and width of the tile, to boxes in pixels of the tile.
     """
 
     show: Callable[[Pixels], Pixels]
@@ -57,12 +57,12 @@ def _mirrored(across: bool, down: bool) -> View:
     return View(show, back)
 
 
-def _turned(quarters: int) -> View:
+def _rotated(quarters: int) -> View:
     def show(batch: Pixels) -> Pixels:
         return np.ascontiguousarray(np.rot90(batch, quarters, (2, 3)))
 
     def back(boxes: Boxes, size: Size) -> Boxes:
-        height, width = size[::-1] if quarters % 2 else size  # of the form
+        height, width = size[::-1] if quarters % 2 else size  # of the view
         x0, y0, x1, y1 = boxes.T
         for _ in range(quarters):  # each undoes one counter-clockwise quarter
             x0, y0, x1, y1 = height - y1, x0, height - y0, x1
@@ -73,20 +73,20 @@ def _turned(quarters: int) -> View:
 
 
 def _resized(factor: float) -> View:
-    def form(size: Size) -> Size:
+    def view_size(size: Size) -> Size:
         height, width = (max(1, round(side * factor / PAD_MULTIPLE)) * PAD_MULTIPLE for side in size)
         return height, width
 
     def show(batch: Pixels) -> Pixels:
-        height, width = form((batch.shape[2], batch.shape[3]))
-        # bands one by one: Pillow knows no images of any number of bands
+        height, width = view_size((batch.shape[2], batch.shape[3]))
+        # bands one by one: Pillow has no images with any number of bands
         bands = [
             Image.fromarray(band).resize((width, height), Image.Resampling.BILINEAR) for tile in batch for band in tile
         ]
         return np.stack([np.asarray(b) for b in bands]).reshape(*batch.shape[:2], height, width)
 
     def back(boxes: Boxes, size: Size) -> Boxes:
-        (height, width), (seen_height, seen_width) = size, form(size)
+        (height, width), (seen_height, seen_width) = size, view_size(size)
         back_scale: Boxes = np.tile([width / seen_width, height / seen_height], 2)
         return boxes * back_scale
 
@@ -95,7 +95,7 @@ def _resized(factor: float) -> View:
 
 VIEWS: dict[str, tuple[View, ...]] = {
     "flip": tuple(_mirrored(across, down) for down in (False, True) for across in (False, True)),
-    "rot": tuple(map(_turned, range(4))),
+    "rot": tuple(map(_rotated, range(4))),
     "scale": (_mirrored(False, False), *map(_resized, _SCALES)),
 }
 

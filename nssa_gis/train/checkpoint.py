@@ -95,7 +95,7 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, model: torch.nn.Module, 
         name, _, field = key.rpartition("/")
         if name not in parameters or (value.ndim and value.shape != parameters[name].shape):
             raise NssaError(
-                f"the checkpoint is of another version of nssa-gis (its optimiser knows {name!r}); start afresh "
+                f"the checkpoint comes from another version of nssa-gis (its optimiser has {name!r}); start afresh "
                 "without --resume"
             )
         state.setdefault(order.index(id(parameters[name])), {})[field] = value

@@ -24,7 +24,7 @@ _FALLBACK_THRESHOLD = 0.3
 
 
 def package_of(trainer: Trainer, found: dict[str, Accuracy], version: str, path: Path) -> ModelInfo:
-    """Write the EMA weights with what was measured.
+    """Write the EMA weights and the measured accuracy as a model package.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def package_of(trainer: Trainer, found: dict[str, Accuracy], version: str, path:
 
 @torch.no_grad()
 def calibrated(model: DetectionNetwork, platt: Sequence[PlattScaling]) -> dict[str, Tensor]:
-    """Weights of a model with the Platt scaling of its classes in the last layer: free at run time."""
+    """Weights of a model with the Platt scaling of its classes in the last layer, where it costs no time."""
     state = dict(model.state_dict())
     slope, offset = torch.tensor([(p.slope, p.offset) for p in platt]).T
     for stride, head in model.heads.items():

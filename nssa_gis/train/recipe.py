@@ -94,7 +94,7 @@ class Source(BaseModel):
     format: str | None = None
     annotations: str | None = None
     images: str | None = None
-    optional: bool = Field(default=False, repr=False)  # says nothing of the data: no part of what a run is told by
+    optional: bool = Field(default=False, repr=False)  # does not change the data, so the record of a run leaves it out
 
     @model_validator(mode="before")
     @classmethod
