@@ -89,6 +89,8 @@ def working_grid(
 def tile_grid(width: int, height: int, info: ModelInfo, options: DetectOptions) -> TileGrid:
     """Cut the working grid into tiles.
 
+    A scene that is smaller than the model's tile gets one tile of its own size: padding would cost time only.
+
     Raises
     ------
     UsageError
@@ -103,6 +105,9 @@ def tile_grid(width: int, height: int, info: ModelInfo, options: DetectOptions) 
     if tile - overlap < stride:
         whose = f"--overlap {overlap}" if options.overlap is not None else f"the model's overlap of {overlap} px"
         raise UsageError(f"{whose}: must be at most {tile - stride} for tiles of {tile} px; give a smaller --overlap")
+    whole = -(-max(width, height) // stride) * stride
+    if options.tile is None and whole < tile:
+        return TileGrid(width, height, whole, 0, stride)
     return TileGrid(width, height, tile, overlap, stride)
 
 
