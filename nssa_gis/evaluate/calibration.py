@@ -1,4 +1,4 @@
-"""Whether scores mean what they say, and the line through their logits that mends it (Platt's scaling)."""
+"""Calibration: whether a score is the share of right detections, and Platt scaling, which makes it so."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 _STEPS = 60
 #: Scores this near to 0 or 1 count as this near: their logits stay finite.
 _EDGE = 1e-6
-#: Weaker detections are left out of the error: there are thousands, nearly all false, and nobody keeps them.
+#: Weaker detections are left out of the error: there are thousands, nearly all false, and no user keeps them.
 _FLOOR = 0.1
 
 Floats = NDArray[np.floating]
@@ -38,7 +38,7 @@ class PlattScaling:
 
 
 def fit_platt_scaling(scores: Floats, hits: NDArray[np.bool_]) -> PlattScaling:
-    """Fit by maximum likelihood (Platt 1999): the score shall be the share of such detections that are right.
+    """Fit by maximum likelihood (Platt 1999): the score becomes the share of such detections that are right.
 
     Parameters
     ----------

@@ -155,7 +155,7 @@ def evaluate_model(
         Class of the model to categories of the dataset (:func:`nssa_gis.labels.classes.class_table`); by default the
         category of the same name.
     label_format : str, optional
-        One of :data:`nssa_gis.labels.registry.FORMATS`; by default what lies in the folder tells.
+        One of :data:`nssa_gis.labels.registry.FORMATS`; by default recognised by what lies in the folder.
     annotations, images : str, optional
         Where labels and images lie under it, if not at the format's own places.
     gsd : float, optional

@@ -92,7 +92,7 @@ def accuracies(pairs: dict[str, list[Pair]], classes: int) -> dict[str, Accuracy
     """Accuracy per source name, and over all images as ``all``; empty without images.
 
     The threshold of ``all`` is that of :func:`~nssa_gis.evaluate.coco.common_threshold` over the sources with objects;
-    one without has no F1, and its false boxes are seen in the precision only.
+    one without has no F1, and its false boxes count in the precision only.
     """
     results = {name: _score(found, classes) for name, found in pairs.items()}
     if not pairs:

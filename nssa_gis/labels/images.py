@@ -135,7 +135,7 @@ def labelled_image(
     gsd : float
         Metres per pixel of the file.
     working_gsd : float
-        Metres per pixel at which the image will be seen.
+        Metres per pixel that the network will see.
     """
     width, height = full = entry.size or image_size(entry.path)
     shrink = gsd / (working_gsd * _FINEST)

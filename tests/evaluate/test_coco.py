@@ -142,10 +142,10 @@ def hits_at(scores, hits, truths):
     return Curve(true / np.arange(1, len(hits) + 1), true / truths, np.array(scores, float), truths)
 
 
-def test_every_curve_has_one_voice_in_the_common_threshold():
+def test_every_curve_has_the_same_weight_in_the_common_threshold():
     large = hits_at([0.9] * 100 + [0.5] * 100, [True] * 100 + [False] * 100, 100)  # best from 0.9 on
     small = hits_at([0.9, 0.5, 0.2], [True, True, False], 2)  # best from 0.5 on: F1 1, and 2/3 at 0.9
-    # one voice each: (1 + 2/3) / 2 at 0.9, the same at 0.5; with two of a kind these two decide
+    # equal weights: (1 + 2/3) / 2 at 0.9, the same at 0.5; with two of a kind these two decide
     assert common_threshold([large, large, small]) == 0.9
     assert common_threshold([large, small, small]) == 0.5
     wide = hits_at(np.linspace(0.999, 0.001, 999), [True] * 499 + [True, False] * 250, 749)

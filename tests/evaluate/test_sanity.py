@@ -84,7 +84,7 @@ def test_ties_keep_their_order(protocol):
 
 
 def ignore_case(ignore_labels):
-    """Labels with an ignore area; detections without and with 30 in it, and with 30 beside it."""
+    """Labels with an ignore region; detections without and with 30 in it, and with 30 beside it."""
     rng = np.random.default_rng(1)
     t = truth([[0, 0, 10, 10], [50, 50, 60, 60]], 0, [[100, 100, 300, 300]], ignore_labels)
     base = found(t.boxes, [0.4, 0.3])
@@ -110,7 +110,7 @@ def test_detections_in_an_ignore_area_change_nothing(protocol, ignore_labels):
 
 
 @EVERY
-def test_an_ignore_area_of_a_class_excuses_no_other(protocol):
+def test_an_ignore_region_of_a_class_hides_no_other(protocol):
     t, base, inside, _ = ignore_case(1)
     a, b = (score_protocol(protocol, [t], [d], ["a", "b"]) for d in (base, inside))
     assert (a.ap50, a.f1) == pytest.approx((1, 1))

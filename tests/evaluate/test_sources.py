@@ -31,7 +31,7 @@ def test_all_together_stand_at_the_threshold_that_suits_the_sources():
     found = accuracies({"many": many, "few": few, "empty": [pair(0, [0.95], [False])]}, 1)
     assert found["many"].threshold == pytest.approx(0.9)
     assert found["few"].threshold == pytest.approx(0.5)
-    # pooled, F1 is best at 0.9; one voice each: at 0.5, where few has F1 1 and not 0
+    # pooled, F1 is best at 0.9; with equal weights: at 0.5, where few has F1 1 and not 0
     everything = found["all"]
     assert everything.threshold == pytest.approx(0.5)
     assert everything.precision == pytest.approx(204 / 405)

@@ -68,7 +68,7 @@ def test_crowd_unlabelled_and_foreign_categories(coco_folder):
     assert image.not_exhaustive.tolist() == [True]
     crop, labels = CompositeCrops([[image]], [1.0], 64, 0.25)[0]
     assert crop.shape == (3, 64, 64)
-    assert (labels.ignore_class == 0).any(), "the piece must be blind for the class that is not labelled"
+    assert (labels.ignore_class == 0).any(), "the piece is an ignore region of the class that is not labelled"
 
 
 def test_crops_are_repeatable_and_boxes_sit_on_their_objects(coco_folder):
@@ -244,7 +244,7 @@ def test_the_labels_beside_the_recipes_are_of_images_that_exist(name):
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the labelled imagery (../shared/data) is not here")
-def test_drawn_images_teach_negatives_of_what_was_drawn():
+def test_reviewed_images_give_negatives_of_what_was_labelled():
     recipe = load_recipe(Path(nssa_gis.train.__file__).parent / "recipes" / "aerial-4.toml", [SHARED])
     names = list(recipe.classes)
     of = {
@@ -267,7 +267,7 @@ def test_the_network_beside_the_recipe():
     assert load_config(str(path), 4).head_strides == (4, 8, 16)
 
 
-def test_a_held_out_scene_teaches_nothing_through_a_second_source_of_its_folder(coco_folder):
+def test_a_held_out_scene_is_in_no_training_set_of_its_folder(coco_folder):
     recipe = load_recipe_text(
         coco_folder.parent,
         """
@@ -363,7 +363,7 @@ def test_upright_images_are_only_mirrored_from_left_to_right(coco_folder):
         assert (columns == columns[:, :1]).all(), "rows stay rows"
 
 
-def test_a_crowd_teaches_nothing_about_its_own_class_only(coco_folder):
+def test_a_crowd_is_ignored_for_its_own_class_only(coco_folder):
     def change(table):
         table["annotations"][0]["iscrowd"] = 1  # a car of image 0
         table["annotations"][1].update(iscrowd=1, category_id=7)  # a tree there
@@ -423,7 +423,7 @@ def test_a_class_that_is_not_labelled_exhaustively_counts_neither_way_in_a_valid
     (coco_folder / "instances.json").write_text(json.dumps(table))
     recipe = recipe_of_folders([coco_folder], ["car", "truck"], 0.25, [], "toy")
     image = load_split(recipe, "train")[0][0]
-    assert image.labels.tolist().count(1) == 1, "it still teaches what the labelled ones look like"
+    assert image.labels.tolist().count(1) == 1, "the labelled ones are still trained on"
     truth = image.truth(np.full(4, 2, np.float32))
     assert 1 not in truth.labels and len(truth.labels) == len(image.labels) - 1
     found = SceneDetections.of(np.array([[100.0, 90, 150, 150]] * 2), [0.9, 0.9], np.array([0, 1]))

@@ -159,7 +159,7 @@ def test_crops_show_hard_negatives_more_often():
     corner[180:195, 180:195] = 255
     marked = CompositeCrops([[replace(hard, loaded=corner.transpose(2, 0, 1))]], [1.0], 64, 0.1, split=0)
     seen = sum((marked[i][0].max() - np.median(marked[i][0])) > 40 for i in range(40))
-    assert seen > 20, "four of five crops look at the hard negative"
+    assert seen > 20, "four of five crops show the hard negative"
 
 
 def test_infrared_turns_plants_red_and_shadows_darken():

@@ -93,7 +93,7 @@ def test_classes_have_breadths_of_their_own():
     assert usual.tolist() == [10, 10, 10, 25, 25, np.inf]
 
 
-def test_without_a_told_direction_no_view_is_preferred():
+def test_without_a_known_direction_no_view_is_preferred():
     assert rotated_views._away(np.arange(9), np.zeros(9, bool)).tolist() == [0] * 9
 
 
@@ -120,7 +120,7 @@ def test_short_pieces_score_less():
     assert cut.scores[0] == pytest.approx(0.5, abs=0.01), "as long as 1.4 times its breadth"
 
 
-def test_parts_outside_the_image_are_told():
+def test_the_share_inside_the_image_is_given():
     boxes, visible = rotated_views._upright(np.array([body(0, 50, 0), body(50, 50, 0)]), np.array([0, 0]), 100, 100)
     assert boxes.tolist() == [[0, 45, 12, 55], [38, 45, 62, 55]]
     assert visible.tolist() == [0.5, 1]
@@ -132,5 +132,5 @@ def test_pieces_of_bodies_in_a_row_are_dropped_from_a_lower_share_on():
     assert rotated_views._apart(np.array([inside, apart]), np.array([0.9, 0.8]), rows).tolist() == [0]
 
 
-def test_nothing_seen_is_nothing_found():
+def test_an_empty_image_has_no_objects():
     assert len(detect([])) == 0
