@@ -1,8 +1,9 @@
-"""What each format needs: options of GDAL's drivers, extra columns, and GeoParquet, which pyarrow writes."""
+"""What each format needs: options of GDAL's drivers, extra columns, and what pyarrow writes (GeoParquet and CSV)."""
 
 from __future__ import annotations
 
 import json
+import os
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv as csv
 import pyarrow.parquet as pq
 import pyogrio
 import shapely
@@ -51,9 +53,10 @@ def write_rows(rows: pa.RecordBatchReader, path: Path, target: Target, info: Lay
     if target.driver == "Parquet":
         _write_parquet(rows, path, target, info)
         return
+    if target.driver == "CSV":
+        _write_csv(rows, path)
+        return
     options = {} if target.existing else _OPTIONS[target.driver](target, info)
-    if target.driver != "CSV":
-        options |= {"geometry_name": GEOMETRY, "geometry_type": _geometry_type(info)}
     with warnings.catch_warnings():
         # A missing CRS is said by the program itself; a shortened Shapefile field is documented.
         warnings.simplefilter("ignore")
@@ -62,6 +65,8 @@ def write_rows(rows: pa.RecordBatchReader, path: Path, target: Target, info: Lay
             path,
             layer=target.layer,
             driver=target.driver,
+            geometry_name=GEOMETRY,
+            geometry_type=_geometry_type(info),
             crs=None if target.crs is None else target.crs.to_wkt(),
             append=target.existing is not None,
             **options,
@@ -95,10 +100,10 @@ def check_rows(path: Path, target: Target, rows: int) -> None:
         stored = pyogrio.read_info(path, layer=target.layer, force_feature_count=True)["features"]
         if stored != rows:
             raise OSError(f"only {stored} of {rows} objects were stored")
-    elif target.driver in _ENDS:
+    elif target.driver == "GeoJSON":
         with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - 8))
-            if not file.read().rstrip(b" ").endswith(_ENDS[target.driver]):
+            file.seek(-len(_GEOJSON_END), os.SEEK_END)
+            if file.read() != _GEOJSON_END:
                 raise OSError("the end of the file is missing")
 
 
@@ -110,7 +115,6 @@ def columns_for(batch: pa.RecordBatch, target: Target) -> pa.RecordBatch:
         return batch
     decimals = _DEGREE_DECIMALS if target.crs is not None and target.crs.is_geographic else _MAP_DECIMALS
     shapes = shapely.from_wkb(batch[GEOMETRY].to_numpy(zero_copy_only=False))
-    # GDAL would write the same text in three times the time.
     text = shapely.to_wkt(shapes, rounding_precision=decimals) if len(batch) else []
     x, y = np.round(from_wkb(batch[GEOMETRY]).mean(axis=1), decimals).T
     batch = batch.remove_column(batch.schema.get_field_index(GEOMETRY))
@@ -151,11 +155,6 @@ def _shapefile(target: Target, info: LayerInfo) -> dict[str, Any]:
     return {"layer_options": {"ENCODING": "UTF-8", "2GB_LIMIT": "YES"}}
 
 
-def _csv(target: Target, info: LayerInfo) -> dict[str, Any]:
-    # The format has no place for the CRS or for run metadata; the geometry is a column of text.
-    return {"layer_options": {"STRING_QUOTING": "IF_NEEDED"}}
-
-
 def _geojson(target: Target, info: LayerInfo) -> dict[str, Any]:
     """Options for RFC 7946; a scene without CRS gives image pixels, which the RFC does not foresee."""
     metadata = info.all_metadata()
@@ -175,10 +174,9 @@ _OPTIONS: Mapping[str, Callable[[Target, LayerInfo], dict[str, Any]]] = {
     "GeoJSON": _geojson,
     "FlatGeobuf": _flatgeobuf,
     "ESRI Shapefile": _shapefile,
-    "CSV": _csv,
 }
-#: How a whole file of the text formats ends.
-_ENDS = {"GeoJSON": b"]\n}\n", "CSV": b"\n"}
+#: How a whole file ends.
+_GEOJSON_END = b"]\n}\n"
 
 
 def _geometry_type(info: LayerInfo) -> str:
@@ -198,6 +196,13 @@ def _write_parquet(rows: pa.RecordBatchReader, path: Path, target: Target, info:
     geo = {"version": "1.1.0", "primary_column": GEOMETRY, "columns": {GEOMETRY: column}}
     schema = rows.schema.with_metadata({"geo": json.dumps(geo), "nssa_gis": json.dumps(info.all_metadata())})
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        for batch in rows:
+            writer.write_batch(batch)
+
+
+def _write_csv(rows: pa.RecordBatchReader, path: Path) -> None:
+    """Write CSV; the format has no place for the CRS or for run metadata. GDAL takes three times as long."""
+    with csv.CSVWriter(path, rows.schema) as writer:
         for batch in rows:
             writer.write_batch(batch)
 

@@ -1,3 +1,4 @@
+import csv
 import json
 import os
 import sqlite3
@@ -135,6 +136,20 @@ def test_gpkg_container(tmp_path, frame, info, detections):
     assert meta["layer_metadata"]["classes"] == "car, truck, boat"
     inside = pyogrio.raw.read(path, layer="cars", bbox=(500000, 4999000, 500500, 5000000))[2]
     assert 0 < len(inside) < 40
+
+
+def test_csv_as_a_spreadsheet_reads_it(tmp_path, frame, info, detections):
+    write(tmp_path / "a.csv", replace(info, scene='say "a, b"', model_version="1.0"), frame, detections(3))
+    write(tmp_path / "b.csv", info, Frame(4000, 4000), detections(3))
+    with (tmp_path / "a.csv").open(encoding="utf-8", newline="") as file:
+        header, *rows = csv.reader(file)
+    assert header == ["WKT", "center_x", "center_y", *NAMES]
+    first = dict(zip(header, rows[0], strict=True))
+    assert (first["id"], first["scene"], first["model_version"]) == ("1", 'say "a, b"', "1.0")
+    shape = shapely.from_wkt(first["WKT"])
+    assert shape.centroid.x == pytest.approx(float(first["center_x"]), abs=1e-3)
+    with (tmp_path / "b.csv").open(encoding="utf-8", newline="") as file:
+        assert [row["width_m"] for row in csv.DictReader(file)] == [""] * 3
 
 
 def test_metadata_of_other_formats(tmp_path, frame, info, detections):
