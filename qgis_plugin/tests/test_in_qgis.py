@@ -60,7 +60,7 @@ def test_a_crashing_engine_is_one_message(scene, tmp_path, monkeypatch):
 def test_the_engines_own_errors_come_through(scene, tmp_path):
     with pytest.raises(QgsProcessingException, match="nothere"):
         run("detect", {"INPUT": scene, "MODEL": "nothere", "OUTPUT": str(tmp_path / "a.gpkg")})
-    with pytest.raises(QgsProcessingException, match="folder that exists"):
+    with pytest.raises(QgsProcessingException, match="existing folder"):
         run("detect", {"INPUT": scene, "OUTPUT": str(tmp_path / "missing" / "a.gpkg")})
 
 
@@ -112,7 +112,7 @@ def test_the_parameters_are_the_tables(application):
     algorithm = QgsApplication.processingRegistry().createAlgorithmById("nssa:detect")
     parameters = {p.name(): p for p in algorithm.parameterDefinitions()}
     advanced = {n for n, p in parameters.items() if p.flags() & QgsProcessingParameterDefinition.FlagAdvanced}
-    assert {"TILE", "OVERLAP", "MERGE", "THREADS"} <= advanced
+    assert {"TILE", "OVERLAP", "READERS", "THREADS"} <= advanced
     assert not advanced & {"MODEL", "CONFIDENCE", "RESUME", "DEVICE", "T_CRS"}
     assert isinstance(parameters["T_CRS"], QgsProcessingParameterCrs)
     assert parameters["CONFIDENCE"].help()
