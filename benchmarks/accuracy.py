@@ -25,7 +25,8 @@ from nssa_gis.evaluate.sources import Pair, accuracies, curves, detect_image, de
 from nssa_gis.labels.images import LabelledImage
 from nssa_gis.labels.registry import read_table
 from nssa_gis.raster.resample import resample_image
-from nssa_gis.runtime.package import DEFAULT_MODEL
+from nssa_gis.runtime.backends.torch import build_detector
+from nssa_gis.runtime.package import DEFAULT_MODEL, load_package
 from nssa_gis.train.datasets import load_split
 from nssa_gis.train.recipe import Recipe, Source, load_recipe
 
@@ -53,12 +54,12 @@ def main() -> None:
         help="score against the labels that the sources publish, without the additions of the recipe (a source "
         "without own labels keeps them)",
     )
-    parser.add_argument("--device", default="cpu", help="device of the network (default %(default)s)")
     parser.add_argument("--quick", action="store_true", help="at most 20 images a source")
     parser.add_argument("--json", type=Path, help="write the rows to this file")
     args = parser.parse_args()
-    detector = Detector(args.model, device=args.device)
-    info = detector.info
+    package = load_package(args.model)
+    info = package.info
+    detector = Detector.of_network(build_detector(package), info)  # float32: the figures are those of any machine
     recipe, limit = load_recipe(args.recipe, args.data_root), 20 if args.quick else None
     if tuple(recipe.classes) != info.classes:
         parser.error(
