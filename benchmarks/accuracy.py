@@ -13,6 +13,7 @@ from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -36,6 +37,45 @@ _HEAD = f"{'gsd':>5s} {'source':18s} {'objects':>7s} {'AP50':>6s} {'AP':>6s} {'P
 
 def main() -> None:
     """Measure and print tables."""
+    args = _arguments()
+    package = load_package(args.model)
+    info = package.info
+    detector = Detector.of_network(build_detector(package), info)  # float32: the figures are those of any machine
+    recipe, limit = load_recipe(args.recipe, args.data_root), 20 if args.quick else None
+    if tuple(recipe.classes) != info.classes:
+        raise SystemExit(
+            f"{info.name} has the classes {', '.join(info.classes)}, {args.recipe.name} has others; "
+            "give the model's recipe with --recipe"
+        )
+    with TemporaryDirectory() as folder:
+        recipe = as_published(recipe, Path(folder)) if args.published else recipe
+        splits = {"training": load_split(recipe, "train"), "held-out": load_split(recipe, "val")}
+    labels = ", labels as published" if args.published else ""
+    print(f"{info.name} {info.version}, {detector.description}{labels}\n{_HEAD}")
+    usual = detect_sources(detector, splits["held-out"], limit=limit)
+    rows = by_source(usual, info.gsd, len(info.classes))
+    for gsd in map(float, filter(None, args.gsds.split(","))):
+        if gsd != info.gsd:
+            pairs = detect_sources(detector, splits["held-out"], gsd, limit)
+            rows += by_source(pairs, gsd, len(info.classes))
+    coarse = []
+    for gsd in map(float, filter(None, args.scene_gsds.split(","))):
+        coarse += on_coarse_scenes(detector, splits["held-out"], gsd, limit)
+    threshold = info.score_threshold
+    facts = {
+        "at the default threshold": at_threshold(usual, threshold),
+        "by class": by_class(usual, info.classes, threshold),
+        "recall by size": recall_by_size([p for pairs in usual.values() for p in pairs], threshold),
+        "calibration": calibration(usual),
+        "false boxes": false_boxes(detector, splits, threshold, args.quick),
+    }
+    if args.json:
+        args.json.write_text(
+            json.dumps({"published": args.published, "rows": rows, "coarse": coarse, **facts}, indent=1)
+        )
+
+
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-root", type=Path, action="append", required=True, help="folder of the sources")
     parser.add_argument("--model", default=DEFAULT_MODEL, help="built-in name or package (default %(default)s)")
@@ -56,53 +96,34 @@ def main() -> None:
     )
     parser.add_argument("--quick", action="store_true", help="at most 20 images a source")
     parser.add_argument("--json", type=Path, help="write the rows to this file")
-    args = parser.parse_args()
-    package = load_package(args.model)
-    info = package.info
-    detector = Detector.of_network(build_detector(package), info)  # float32: the figures are those of any machine
-    recipe, limit = load_recipe(args.recipe, args.data_root), 20 if args.quick else None
-    if tuple(recipe.classes) != info.classes:
-        parser.error(
-            f"{info.name} has the classes {', '.join(info.classes)}, {args.recipe.name} has others; "
-            "give the model's recipe with --recipe"
-        )
-    with TemporaryDirectory() as folder:
-        recipe = as_published(recipe, Path(folder)) if args.published else recipe
-        splits = {"training": load_split(recipe, "train"), "held-out": load_split(recipe, "val")}
-    held_out = splits["held-out"]
+    return parser.parse_args()
+
+
+def by_source(pairs: dict[str, list[Pair]], gsd: float, classes: int) -> list[dict[str, Any]]:
+    """Accuracy of each source and of all, at one working GSD."""
     rows = []
-    labels = ", labels as published" if args.published else ""
-    print(f"{info.name} {info.version}, {detector.description}{labels}\n{_HEAD}")
-    for gsd in sorted({*(float(g) for g in args.gsds.split(",") if g), info.gsd}):
-        pairs = detect_sources(detector, held_out, gsd, limit)
-        for source, a in accuracies(pairs, len(info.classes)).items():
-            rows.append({"gsd": gsd, "source": source, **{k: v for k, v in a.__dict__.items() if k != "platt"}})
-            print(
-                f"{gsd:5.2f} {source:18s} {a.truths:7d} {a.ap50:6.3f} {a.ap:6.3f} {a.precision:6.3f} "
-                f"{a.recall:6.3f} {a.f1:6.3f} {a.threshold:5.2f}"
-            )
-        if gsd == info.gsd:
-            usual = pairs
-    coarse = []
-    for gsd in map(float, filter(None, args.scene_gsds.split(","))):
-        with TemporaryDirectory() as folder:
-            images = [[reduced(image, gsd, Path(folder)) for image in source] for source in held_out]
-            pairs = detect_sources(detector, images, limit=limit)
-        for source, a in accuracies(pairs, len(info.classes)).items():
-            coarse.append({"scene_gsd": gsd, "source": source, "ap50": a.ap50, "ap": a.ap, "f1": a.f1})
-            print(f"scenes of {gsd:.2f} m: {source:18s} AP50 {a.ap50:.3f} AP {a.ap:.3f} F1 {a.f1:.3f}")
-    threshold = info.score_threshold
-    facts = {
-        "at the default threshold": at_threshold(usual, threshold),
-        "by class": by_class(usual, info.classes, threshold),
-        "recall by size": recall_by_size([p for pairs in usual.values() for p in pairs], threshold),
-        "calibration": calibration(usual),
-        "false boxes": false_boxes(detector, splits, threshold, args.quick),
-    }
-    if args.json:
-        args.json.write_text(
-            json.dumps({"published": args.published, "rows": rows, "coarse": coarse, **facts}, indent=1)
+    for source, a in accuracies(pairs, classes).items():
+        rows.append({"gsd": gsd, "source": source, **{k: v for k, v in a.__dict__.items() if k != "platt"}})
+        print(
+            f"{gsd:5.2f} {source:18s} {a.truths:7d} {a.ap50:6.3f} {a.ap:6.3f} {a.precision:6.3f} "
+            f"{a.recall:6.3f} {a.f1:6.3f} {a.threshold:5.2f}",
+            flush=True,
         )
+    return rows
+
+
+def on_coarse_scenes(
+    detector: Detector, held_out: Sequence[Sequence[LabelledImage]], gsd: float, limit: int | None
+) -> list[dict[str, Any]]:
+    """Accuracy of each source and of all on images that are reduced to a GSD first."""
+    with TemporaryDirectory() as folder:
+        images = [[reduced(image, gsd, Path(folder)) for image in source] for source in held_out]
+        pairs = detect_sources(detector, images, limit=limit)
+    rows = []
+    for source, a in accuracies(pairs, len(detector.info.classes)).items():
+        rows.append({"scene_gsd": gsd, "source": source, "ap50": a.ap50, "ap": a.ap, "f1": a.f1})
+        print(f"scenes of {gsd:.2f} m: {source:18s} AP50 {a.ap50:.3f} AP {a.ap:.3f} F1 {a.f1:.3f}")
+    return rows
 
 
 def as_published(recipe: Recipe, folder: Path) -> Recipe:

@@ -8,11 +8,11 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from nssa_gis.boxes.columns import TileDetections
 from nssa_gis.boxes.consensus import consensus
 from nssa_gis.model.config import PAD_MULTIPLE
+from nssa_gis.raster.resample import resample_image
 from nssa_gis.runtime.backends.protocol import Backend
 
 Augmentation = Literal["none", "flip", "rot", "scale"]
@@ -79,11 +79,7 @@ def _resized(factor: float) -> View:
 
     def show(batch: Pixels) -> Pixels:
         height, width = view_size((batch.shape[2], batch.shape[3]))
-        # bands one by one: Pillow has no images with any number of bands
-        bands = [
-            Image.fromarray(band).resize((width, height), Image.Resampling.BILINEAR) for tile in batch for band in tile
-        ]
-        return np.stack([np.asarray(b) for b in bands]).reshape(*batch.shape[:2], height, width)
+        return np.stack([resample_image(tile, height, width) for tile in batch])
 
     def back(boxes: Boxes, size: Size) -> Boxes:
         (height, width), (seen_height, seen_width) = size, view_size(size)
