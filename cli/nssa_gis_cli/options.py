@@ -119,7 +119,8 @@ class _Option(click.Option):
 
 def _option(row: Row) -> _Option:
     unit = f" [{row['unit']}]" if row["unit"] else ""
-    settings: dict[str, Any] = {"help": row["help"] + unit, "default": row["default"]}
+    default = None if row["default"] in ([], {}) else row["default"]
+    settings: dict[str, Any] = {"help": row["help"] + unit, "default": default}
     if row["type"] == "boolean":
         settings["is_flag"] = True
     else:

@@ -9,7 +9,6 @@ from pydantic import BeforeValidator, Field
 
 from nssa_gis.detect.parameters import Device, Parameters, TestTimeAugmentation, Threads, about, listed
 from nssa_gis.errors import UsageError
-from nssa_gis.labels.classes import parse_classes
 
 ProtocolName = Literal["coco", "visdrone", "visdrone-official", "aitod"]
 
@@ -19,6 +18,8 @@ def _classes(value: object) -> object:
     texts = [value] if isinstance(value, str) else value
     if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
         return value
+    from nssa_gis.labels.classes import parse_classes  # imports GDAL, which --help does not need
+
     try:
         return parse_classes(texts)
     except UsageError as error:

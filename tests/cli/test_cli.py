@@ -343,10 +343,31 @@ def test_doctor(capsys, monkeypatch):
     assert "problem: model: ZeroDivisionError" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("command", ["detect", "batch", "info", "preview", "doctor"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_help_of_every_command(command, capsys):
     assert main([command, "--help"]) == 0
-    assert "Usage: nssa-gis" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert said.startswith(f"Usage: nssa-gis {command}")
+    assert "[default: {}]" not in said
+    assert said.count("--debug") == 1
+
+
+def test_help_of_a_command_loads_no_torch():
+    code = (
+        "import sys, nssa_gis_cli.main as m\n"
+        f"for command in {list(COMMANDS)}:\n    assert m.main([command, '--help']) == 0\n"
+        "sys.exit(', '.join({'torch', 'rasterio'} & set(sys.modules)) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_help_of_train_begins_with_the_ordinary_case(capsys):
+    assert main(["train", "--help"]) == 0
+    shown = [line.strip() for line in capsys.readouterr().out.splitlines() if line.strip()]
+    assert shown[1] == "Train a detector on labelled images."
+    assert shown[2].startswith("nssa-gis train boats/ -o boats.safetensors --classes boat")
+    assert shown[4].startswith("nssa-gis detect ")
 
 
 def test_help_names_units_and_defaults(capsys):
