@@ -104,7 +104,7 @@ def test_a_web_map_is_exported_or_refused(scene, project, tmp_path):
     values = {"INPUT": layer, "OUTPUT": str(tmp_path / "a.gpkg")}
     with pytest.raises(QgsProcessingException, match="choose an extent"):
         run("detect", values)
-    with pytest.raises(QgsProcessingException, match="at most 20000"):
+    with pytest.raises(QgsProcessingException, match="the limit for such a layer is 20000 a side"):
         run("detect", {**values, "EXTENT": "0,200000,0,200000 [EPSG:3857]"})
     feedback = Feedback()
     got = run("detect", {**values, "EXTENT": "0,120,0,120 [EPSG:3857]"}, feedback)
