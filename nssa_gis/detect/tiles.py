@@ -14,7 +14,6 @@ from nssa_gis.boxes.columns import GridDetections
 from nssa_gis.detect.detector import Detector
 from nssa_gis.detect.plan import Plan
 from nssa_gis.events import Reporter
-from nssa_gis.raster.cache import bounded_gdal_cache
 from nssa_gis.raster.reader import TileReader
 from nssa_gis.raster.scene import Scene
 
@@ -109,19 +108,16 @@ class TileRows:
         plan = self._plan
         begun = free_since = time.monotonic()
         total = 0
-        with (
-            bounded_gdal_cache(),
-            TileReader(
-                self._scene,
-                plan.grid,
-                bands=plan.bands,
-                scaling=plan.scaling,
-                ids=self._ids,
-                batch_size=self._batch_size,
-                workers=self._readers,
-                overview=plan.overview,
-            ) as reader,
-        ):
+        with TileReader(
+            self._scene,
+            plan.grid,
+            bands=plan.bands,
+            scaling=plan.scaling,
+            ids=self._ids,
+            batch_size=self._batch_size,
+            workers=self._readers,
+            overview=plan.overview,
+        ) as reader:
             for batch in reader:
                 asked = time.monotonic()
                 self.seconds_waiting += asked - free_since

@@ -24,6 +24,7 @@ from nssa_gis.errors import NssaError
 from nssa_gis.files import check_name, masked
 from nssa_gis.geo.frame import Frame
 from nssa_gis.geo.mapping import GroundControlPoint, RationalPolynomials
+from nssa_gis.raster.cache import bounded_gdal_cache
 from nssa_gis.raster.plausibility import varies_like_an_image
 
 #: Exceptions that rasterio raises when GDAL fails.
@@ -50,7 +51,7 @@ def open_scene(path: str | os.PathLike[str]) -> Scene:
 
 
 class Scene:
-    """An opened image.
+    """An opened image. While one is open, GDAL's block cache is bounded.
 
     Attributes
     ----------
@@ -91,15 +92,15 @@ class Scene:
         self.path = os.fspath(path)
         check_name(self.path, "the scene")
         self.name = Path(masked(urlsplit(self.path).path if "://" in self.path else self.path)).stem
-        self.dataset = _open(self.path)
-        try:
-            with rasterio.Env():
-                self._describe()
-        except BaseException as error:
-            self.dataset.close()
-            if isinstance(error, READ_ERRORS):
+        with contextlib.ExitStack() as held:
+            held.enter_context(bounded_gdal_cache())
+            self.dataset = held.enter_context(_open(self.path))
+            try:
+                with rasterio.Env():
+                    self._describe()
+            except READ_ERRORS as error:
                 raise damaged(self.path, error) from error
-            raise
+            self._held = held.pop_all()
 
     def _describe(self) -> None:
         data = self.dataset
@@ -214,7 +215,7 @@ class Scene:
 
     def close(self) -> None:
         """Close the file."""
-        self.dataset.close()
+        self._held.close()
 
     def __enter__(self) -> Scene:
         return self

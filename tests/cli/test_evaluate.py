@@ -25,6 +25,7 @@ def labelled(tmp_path):
     return tmp_path / "data"
 
 
+@pytest.mark.slow
 def test_tables_json_and_curve(cli, labelled, tmp_path):
     protocols = ["coco", "visdrone", "visdrone-official", "aitod"]
     asked = [part for name in protocols for part in ("--protocol", name)]
@@ -64,6 +65,7 @@ def test_tables_json_and_curve(cli, labelled, tmp_path):
         ([*SAMPLE_CLASSES, "--format", "dota"], "cannot read the labels"),
     ],
 )
+@pytest.mark.slow
 def test_one_line_says_what_is_wrong(cli, labelled, arguments, message):
     done = cli("evaluate", "aerial-vehicles", labelled, *arguments, "--device", "cpu")
     assert done.returncode in (1, 2)
@@ -101,6 +103,7 @@ def test_help_says_which_point_is_shown(cli):
 @pytest.mark.skipif(
     not (SHARED / "airbus_aircraft").is_dir(), reason="the labelled imagery (../shared/data) is not here"
 )
+@pytest.mark.slow
 def test_the_second_model_finds_airplanes_and_ignores_cars_that_nobody_labelled(cli, tmp_path):
     """A quarter of a held-out airport through the command, tiles and all."""
     source = SHARED / "airbus_aircraft"

@@ -14,6 +14,7 @@ from nssa_gis.runtime.package import load_package
 SCENE = Path(__file__).parents[2] / "sample_data" / "town.tif"
 
 
+@pytest.mark.slow
 def test_an_exported_model_finds_the_same_boxes(cli, tmp_path, monkeypatch):
     done = cli("export", "aerial-vehicles", "-o", tmp_path / "cars.onnx", "--input-size", 128)
     assert done.returncode == 0, done.stderr

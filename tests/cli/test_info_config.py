@@ -3,6 +3,7 @@ import json
 import pytest
 
 
+@pytest.mark.slow
 def test_table_and_json(cli):
     text = cli("info", "--model-config", "nssa-n", "--input-size", 128).stdout
     assert "diffusion wavelet convolution" in text
@@ -23,12 +24,14 @@ def test_table_and_json(cli):
         (["--model-config", "nssa-n", "--input-size", 100], "multiple of 64"),
     ],
 )
+@pytest.mark.slow
 def test_misuse(cli, arguments, message):
     done = cli("info", *arguments)
     assert done.returncode == 2
     assert message in done.stderr
 
 
+@pytest.mark.slow
 def test_a_network_of_ones_own_from_a_file(cli, tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text('base = "nssa-n"\nwavelet = false\n')

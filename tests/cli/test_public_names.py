@@ -64,6 +64,7 @@ CALLS = {
 
 @pytest.mark.parametrize("room", CALLS)
 @pytest.mark.parametrize("first", ["nssa_gis.{}", "import nssa_gis.{}", "import nssa_gis.{}.options"])
+@pytest.mark.slow
 def test_a_room_is_called_like_its_function_whatever_was_imported_first(room, first):
     module, arguments, words = CALLS[room]
     run(

@@ -15,8 +15,6 @@ from rasterio.windows import Window
 from nssa_gis.detect.detector import Detector
 from nssa_gis.detect.run import detect_scene
 
-pytestmark = pytest.mark.slow
-
 TOWN = Path(__file__).parents[2] / "sample_data" / "town.tif"
 SIDE = 640
 #: Metres; half a pixel of the scene is 0.1 m.

@@ -89,6 +89,7 @@ def here(folder, backend, **options):
 
 @pytest.mark.parametrize("after", [1, 40, 77, 120, 147])
 @pytest.mark.parametrize("error", [Stops, KeyboardInterrupt])
+@pytest.mark.slow
 def test_resumed_layer_is_the_same(folder, reference, after, error):
     with pytest.raises(error):
         here(folder, StoppingBackend(after, error))
@@ -183,6 +184,7 @@ def test_read_error_in_the_middle_loses_nothing(folder):
 
 
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.9])
+@pytest.mark.slow
 def test_killed_run_resumes_to_the_same_layer(folder, reference, share):
     process = start(folder)
     wait_for(process, int(share * 150))
@@ -199,6 +201,7 @@ def test_killed_run_resumes_to_the_same_layer(folder, reference, share):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.slow
 def test_stopped_run_ends_soon_and_can_be_resumed(folder, reference, number):
     process = start(folder, delay=0.2)
     wait_for(process, 40)

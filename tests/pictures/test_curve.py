@@ -73,6 +73,7 @@ def test_runs_are_named_by_what_tells_them_apart(tmp_path):
 
 
 @pytest.mark.parametrize("some", ["steps", "looks", "both", "two"])
+@pytest.mark.slow
 def test_picture_of_any_log(tmp_path, some):
     pytest.importorskip("matplotlib")
     steps = [step(i, 5 / i) for i in range(1, 90)] if some != "looks" else []

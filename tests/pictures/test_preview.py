@@ -56,6 +56,7 @@ def placed(path, side, class_id=0):
 
 
 @pytest.mark.parametrize("ext", ["gpkg", "geojson", "fgb", "parquet", "shp", "csv"])
+@pytest.mark.slow
 def test_preview_of_every_format(ext, tmp_path, frame, info, detections):
     image = scene(tmp_path / "town.tif")
     boxes = layer(tmp_path / f"cars.{ext}", info, frame, detections(300, span=980.0))

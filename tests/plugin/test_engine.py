@@ -216,6 +216,7 @@ def first_tile(engine):
     raise AssertionError("it ended before its first tile")
 
 
+@pytest.mark.slow
 def test_the_real_engine_stops_when_its_standard_input_is_closed(tmp_path):
     running = detect(tmp_path / "a.gpkg", NSSA_GIS_STOP="stdin")
     first_tile(running)
@@ -229,6 +230,7 @@ def test_the_real_engine_stops_when_its_standard_input_is_closed(tmp_path):
     running.stderr.close()
 
 
+@pytest.mark.slow
 def test_the_real_engine_ignores_its_standard_input_unless_asked(tmp_path):
     """``nssa-gis detect ... < /dev/null`` in a script runs to its end."""
     running = detect(tmp_path / "a.gpkg")

@@ -32,6 +32,7 @@ def storage(fresh_modules):
     return importlib.import_module("nssa_gis_qgis.storage")
 
 
+@pytest.mark.slow
 def test_an_installation_is_verified_and_replaces_the_former_one(installation, tmp_path, monkeypatch):
     """With a stand-in package, offline: pip installs a tiny project that has an ``nssa-gis`` command."""
     project = tmp_path / "project"

@@ -14,7 +14,6 @@ from rasterio.windows import Window
 
 from nssa_gis.errors import NssaError
 from nssa_gis.geo.grid import TileGrid
-from nssa_gis.raster.cache import bounded_gdal_cache
 from nssa_gis.raster.coverage import choose_overview, empty_tiles
 from nssa_gis.raster.radiometry import choose_bands, scaling_for
 from nssa_gis.raster.reader import TileReader
@@ -214,6 +213,7 @@ def test_all_nodata(tmp_path):
 @pytest.mark.parametrize("size", [(1024, 1024), (512, 512), (1500, 1500)])
 @pytest.mark.parametrize("overviews", [False, True])
 @pytest.mark.parametrize("kind", ["nodata", "mask"])
+@pytest.mark.slow
 def test_empty_tiles_are_skipped(tmp_path, kind, overviews, size):
     data, mask = picture(1024, 1024), np.full((1024, 1024), 255, np.uint8)
     mask[:, 300:] = 0
@@ -300,13 +300,16 @@ def test_opens_a_path_itself(scene_path):
         assert sum(len(b.ids) for b in reader) == 4
 
 
-def test_gdal_cache_is_given_back(scene_path):
+def test_gdal_cache_is_bounded_while_a_scene_is_open(scene_path):
     with rasterio.Env():
         before = get_gdal_config("GDAL_CACHEMAX")
-    with bounded_gdal_cache():
-        read_all(scene_path, TileGrid(900, 700, 512))
-        with bounded_gdal_cache(), rasterio.Env():
+    with open_scene(scene_path):
+        with open_scene(scene_path):
+            pass
+        with rasterio.Env():
             assert int(get_gdal_config("GDAL_CACHEMAX")) == 64 << 20
+    with pytest.raises(NssaError), open_scene(scene_path.parent / "none.tif"):
+        pass
     with rasterio.Env():
         assert get_gdal_config("GDAL_CACHEMAX") == before
 

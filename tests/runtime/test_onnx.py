@@ -84,6 +84,7 @@ def scores(model):
 
 
 @pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.slow
 def test_every_network_runs_in_onnx_runtime(name):
     model = shaken(CONFIGS[name])
     assert scores(model).std() > 0.05, "the scores must depend on the image for the comparison to mean anything"

@@ -1,6 +1,7 @@
 """What must not change the result: the order of the boxes, where the scene begins, how it is fed."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from seam_cases import boxes_of, records, views_of
@@ -59,6 +60,7 @@ def test_streaming_gives_the_records_of_one_shot(seed, count):
     count=st.integers(0, 60),
     overlap=st.sampled_from([0, 8, 64, 96, 104]),  # the next row begins with the end of a tile: 0, 64, 96
 )
+@pytest.mark.slow
 def test_streaming_gives_the_records_of_one_shot_whatever_the_overlap(seed, count, overlap):
     grid = TileGrid(500, 500, 128, overlap, 8)
     raw = noisy(seed, count, grid, 500)

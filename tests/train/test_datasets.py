@@ -235,6 +235,7 @@ def test_the_labels_beside_the_recipes_are_whole():
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the labelled imagery (../shared/data) is not here")
 @pytest.mark.parametrize("name", ["vehicles", "aerial-4"])
+@pytest.mark.slow
 def test_the_labels_beside_the_recipes_are_of_images_that_exist(name):
     recipe = load_recipe(Path(nssa_gis.train.__file__).parent / "recipes" / f"{name}.toml", [SHARED])
     for source in recipe.sources:
@@ -244,6 +245,7 @@ def test_the_labels_beside_the_recipes_are_of_images_that_exist(name):
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the labelled imagery (../shared/data) is not here")
+@pytest.mark.slow
 def test_reviewed_images_give_negatives_of_what_was_labelled():
     recipe = load_recipe(Path(nssa_gis.train.__file__).parent / "recipes" / "aerial-4.toml", [SHARED])
     names = list(recipe.classes)

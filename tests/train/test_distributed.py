@@ -55,6 +55,7 @@ def both(kept_folder, tmp_path_factory):
     return alone, losses[-1], shared, begun.checkpoint
 
 
+@pytest.mark.slow
 def test_gradients_and_parameters_are_those_of_one_process(both):
     alone, losses, (first, second), _ = both
     assert any("cross_layer" in k for k in alone) and any("wavelet" in k or "dwc" in k.lower() for k in alone)
@@ -113,6 +114,7 @@ def test_what_cannot_be_shared_is_refused(monkeypatch):
         assert ranks is ALONE
 
 
+@pytest.mark.slow
 def test_torchrun_trains_from_the_command_line(coco_folder, tmp_path):
     model, run = tmp_path / "m.safetensors", tmp_path / "run"
     command = [*TORCHRUN, "-m", "--", "nssa_gis_cli.main", "train", coco_folder, "-o", model, "--run", run]

@@ -29,6 +29,7 @@ def trainer(folder, run, steps=6, events=None, size="nssa-n", **kw):
     return Trainer(recipe, named_config(size, 1), options, run, report)
 
 
+@pytest.mark.slow
 def test_loss_falls_and_validation_reports_every_source(coco_folder, tmp_path):
     events = []
     found = trainer(coco_folder, tmp_path / "run", steps=40, events=events, learning_rate=4e-3).run()
@@ -109,6 +110,7 @@ def test_stop_ends_after_the_step_and_resume_goes_on(coco_folder, tmp_path):
         again.stop()
 
 
+@pytest.mark.slow
 def test_time_budget_counts_waiting_but_not_validation(coco_folder, tmp_path, monkeypatch):
     one = trainer(coco_folder, tmp_path / "run", steps=3, validate_every=1e-9)
     monkeypatch.setattr(one, "_validate", lambda limit=None: time.sleep(0.5) or {})
@@ -259,6 +261,7 @@ run(["train", sys.argv[1], "-o", sys.argv[2], "--classes", "vehicle=car", "--val
 """
 
 
+@pytest.mark.slow
 def test_killed_training_resumes_to_the_same_losses(coco_folder, tmp_path):
     """As the user does it: SIGKILL, then the same command with --resume; the log is that of a run left alone."""
     whole = tmp_path / "whole"
@@ -292,6 +295,7 @@ def test_killed_training_resumes_to_the_same_losses(coco_folder, tmp_path):
     assert info.overlap == 128
 
 
+@pytest.mark.slow
 def test_interrupted_training_keeps_a_checkpoint(coco_folder, tmp_path):
     folder = tmp_path / "run"
     command = [sys.executable, "-c", SCRIPT, coco_folder, tmp_path / "m.safetensors", folder]
@@ -311,6 +315,7 @@ def test_interrupted_training_keeps_a_checkpoint(coco_folder, tmp_path):
     assert logged[-1]["step"] == step
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_ended_prints_no_traceback():
     """Its thread that hands over batches tells of a broken pipe through the hook."""
     script = "import sys\nfrom nssa_gis.train.loading import _keep_quiet\n_keep_quiet(0)\n"

@@ -382,6 +382,7 @@ except NssaError as error:
 
 @pytest.mark.skipif(os.name != "posix", reason="file size limits are POSIX")
 @pytest.mark.parametrize("ext", ALL)
+@pytest.mark.slow
 def test_full_disk(ext, tmp_path):
     """A file size limit stands for a full disk: writes fail in the middle."""
     path = tmp_path / f"a.{ext}"
