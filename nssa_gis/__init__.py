@@ -8,6 +8,8 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from nssa_gis.environment import use_own_databases
+
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
@@ -68,6 +70,7 @@ __all__ = [
     "train",
 ]
 
+use_own_databases()  # before rasterio is imported: GDAL looks for drivers once
 logging.getLogger(__name__).addHandler(logging.NullHandler())  # a program that uses the library decides what is shown
 
 

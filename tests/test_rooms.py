@@ -22,7 +22,7 @@ FLOORS = (
     ("scenes", "train", "analysis", "pictures"),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
-GROUND = ("errors", "events", "files")
+GROUND = ("environment", "errors", "events", "files")
 #: The one import between rooms of one floor: the bits of the sides that a tile edge cuts.
 SIDE_BITS = ("nssa_gis.geo.grid", "nssa_gis.boxes.columns")
 #: What a room must not import at all, own modules and libraries.

@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from nssa_gis.environment import ignored_settings
 from nssa_gis.files import masked
 from nssa_gis_cli.tables import training_event_text
 
@@ -46,13 +47,31 @@ def wants_json(argv: Sequence[str]) -> bool:
 @contextlib.contextmanager
 def progress(mode: str) -> Iterator[Show]:
     """Give the callable that shows events in a mode: ``auto``, ``bar``, ``json`` or ``none``."""
+    with _shown(mode) as raw:
+
+        def show(event: Event) -> None:
+            raw(_masked(event))
+
+        if settings := ignored_settings():
+            show(
+                {
+                    "event": "warning",
+                    "message": f"not used from the environment: {', '.join(settings)}; "
+                    "the result must not depend on settings of GDAL",
+                }
+            )
+        yield show
+
+
+@contextlib.contextmanager
+def _shown(mode: str) -> Iterator[Show]:
     if mode == "json":
-        yield lambda event: _json(_masked(event))
+        yield _json
     elif mode == "bar" or (mode == "auto" and sys.stderr.isatty()):
         with _bar() as show:
-            yield lambda event: show(_masked(event))
+            yield show
     else:
-        yield lambda event: _warnings_only(_masked(event))
+        yield _warnings_only
 
 
 @contextlib.contextmanager

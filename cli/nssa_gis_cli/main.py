@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 import click
 
 from nssa_gis import __version__
+from nssa_gis.environment import use_own_settings
 from nssa_gis.errors import NssaError
 from nssa_gis_cli.console import fail, log_on_stderr, wants_json
 
@@ -82,6 +83,7 @@ def run(argv: Sequence[str] | None = None) -> NoReturn:
         Arguments without the program's name; those of the process by default.
     """
     argv = sys.argv[1:] if argv is None else argv
+    use_own_settings()
     channel = os.environ.pop(_STOP_CHANNEL, "") == "stdin"  # popped: it is not meant for what we start ourselves
     _on_signals(argv, even_if_ignored=channel)
     sys.exit(main(argv, stop_at_end_of_input=channel))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import io
+import json
 import os
 import platform
 import sys
@@ -12,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nssa_gis import __version__
+from nssa_gis.environment import ignored
 from nssa_gis.errors import NssaError
 
 
@@ -72,9 +75,72 @@ def _libraries() -> dict[str, Any]:
     versions["GDAL (rasterio)"] = rasterio.__gdal_version__
     versions["GDAL (pyogrio)"] = pyogrio.__gdal_version_string__
     versions["PROJ (pyproj)"] = pyproj.proj_version_str
-    # A projection that needs the database: without it every CRS is unknown.
-    pyproj.CRS.from_epsg(32633)
     return versions
+
+
+#: Easting and northing in UTM 33 N (EPSG:32633), and their longitude and latitude.
+_KNOWN_PLACE = (500000.0, 5000000.0), (15.0, 45.1534772)
+#: How far a right transformation may be from it, degrees (0.1 m).
+_NEAR = 1e-6
+
+
+def _coordinates() -> dict[str, Any]:
+    """Transform a known place with the PROJ of each library; each has a database of its own."""
+    facts: dict[str, Any] = {}
+    for library, transform in _TRANSFORMS.items():
+        try:
+            longitude, latitude = transform(*_KNOWN_PLACE[0])
+        except Exception as error:  # whatever a broken installation raises is the finding
+            raise NssaError(
+                f"{library} cannot use its PROJ database ({type(error).__name__}: {' '.join(str(error).split())}); "
+                f"unset PROJ_DATA and PROJ_LIB, or install {library} again"
+            ) from error
+        if max(abs(longitude - _KNOWN_PLACE[1][0]), abs(latitude - _KNOWN_PLACE[1][1])) > _NEAR:
+            raise NssaError(
+                f"{library} puts a known place at {longitude:.6f} {latitude:.6f} instead of {_KNOWN_PLACE[1][0]:.6f} "
+                f"{_KNOWN_PLACE[1][1]:.6f}; install {library} again"
+            )
+        facts[library] = "transforms a known place rightly"
+    facts["not used from the environment"] = ", ".join(f"{k}={v}" for k, v in sorted(ignored.items()))
+    return {name: value for name, value in facts.items() if value}
+
+
+def _by_rasterio(x: float, y: float) -> tuple[float, float]:
+    import rasterio
+    from rasterio.warp import transform
+
+    with rasterio.Env():
+        xs, ys = transform(rasterio.CRS.from_epsg(32633), rasterio.CRS.from_epsg(4326), [x], [y])[:2]
+    return xs[0], ys[0]
+
+
+def _by_pyproj(x: float, y: float) -> tuple[float, float]:
+    import pyproj
+
+    longitude, latitude = pyproj.Transformer.from_crs(32633, 4326, always_xy=True).transform(x, y)
+    return longitude, latitude
+
+
+def _by_pyogrio(x: float, y: float) -> tuple[float, float]:
+    """Pyogrio has no transformation to call, but GDAL makes one when it writes GeoJSON."""
+    import numpy as np
+    import pyogrio.raw
+    import shapely
+
+    file = io.BytesIO()
+    point = np.array([shapely.to_wkb(shapely.Point(x, y))], object)
+    pyogrio.raw.write(
+        file, point, [], np.array([], object), driver="GeoJSON", geometry_type="Point", crs="EPSG:32633", RFC7946="YES"
+    )
+    longitude, latitude = json.loads(file.getvalue())["features"][0]["geometry"]["coordinates"][:2]
+    return longitude, latitude
+
+
+_TRANSFORMS: dict[str, Callable[[float, float], tuple[float, float]]] = {
+    "rasterio": _by_rasterio,
+    "pyproj": _by_pyproj,
+    "pyogrio": _by_pyogrio,
+}
 
 
 def _formats() -> dict[str, Any]:
@@ -131,6 +197,7 @@ def _model() -> dict[str, Any]:
 _SECTIONS: dict[str, Callable[[], dict[str, Any]]] = {
     "program": _program,
     "libraries": _libraries,
+    "coordinates": _coordinates,
     "vector formats": _formats,
     "machine": _machine,
     "model": _model,

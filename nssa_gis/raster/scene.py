@@ -25,6 +25,7 @@ from nssa_gis.files import check_name, masked
 from nssa_gis.geo.frame import Frame
 from nssa_gis.geo.mapping import GroundControlPoint, RationalPolynomials
 from nssa_gis.raster.cache import bounded_gdal_cache
+from nssa_gis.raster.databases import require_databases
 from nssa_gis.raster.plausibility import varies_like_an_image
 
 #: Exceptions that rasterio raises when GDAL fails.
@@ -45,7 +46,7 @@ def open_scene(path: str | os.PathLike[str]) -> Scene:
     ------
     NssaError
         The file does not exist, is not an image (a vector layer, a folder), is truncated, has no bands or complex
-        numbers, or contains several images.
+        numbers, or contains several images; or the installed libraries do not know the coordinate systems.
     """
     return Scene(path)
 
@@ -91,6 +92,7 @@ class Scene:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.fspath(path)
         check_name(self.path, "the scene")
+        require_databases()
         self.name = Path(masked(urlsplit(self.path).path if "://" in self.path else self.path)).stem
         with contextlib.ExitStack() as held:
             held.enter_context(bounded_gdal_cache())
