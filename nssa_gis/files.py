@@ -134,6 +134,42 @@ def atomic_write(path: str | os.PathLike[str], *, replace: bool = True, stale: I
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def check_working_folder() -> None:
+    """Check that the working folder exists: libraries end the process without one, and relative paths mean nothing.
+
+    Raises
+    ------
+    NssaError
+        It was removed.
+    """
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise NssaError(
+            f"the working folder cannot be used any more ({error.strerror}); change to another one (cd) and start again"
+        ) from error
+
+
+def make_folder(path: Path, advice: str) -> None:
+    """Make a folder and its parents, unless it is there.
+
+    Parameters
+    ----------
+    path : Path
+    advice : str
+        What to do if it cannot be made.
+
+    Raises
+    ------
+    NssaError
+        It cannot be made, or a file has its name.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise NssaError(f"{printable(path)}: the folder cannot be made ({error.strerror}); {advice}") from error
+
+
 def check_folder(path: str | os.PathLike[str]) -> None:
     """Find out whether a file can be made beside a path.
 

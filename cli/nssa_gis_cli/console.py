@@ -134,8 +134,9 @@ def _masked(event: Event) -> Event:
 
 
 def _json(event: Event) -> None:
-    # One write per line: lines of a run must not mix with those of another on the same terminal.
-    sys.stderr.write(json.dumps(event, ensure_ascii=False, allow_nan=False) + "\n")
+    # One write per line: lines of a run must not mix with those of another on the same terminal. ASCII, because no
+    # encoding of standard error spoils it.
+    sys.stderr.write(json.dumps(event, allow_nan=False) + "\n")
     sys.stderr.flush()
 
 

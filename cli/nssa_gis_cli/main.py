@@ -18,6 +18,7 @@ import click
 from nssa_gis import __version__
 from nssa_gis.environment import use_own_settings
 from nssa_gis.errors import NssaError
+from nssa_gis_cli import streams
 from nssa_gis_cli.console import fail, log_on_stderr, wants_json
 
 #: Command to what ``nssa-gis --help`` says of it: no command is imported for that.
@@ -83,6 +84,7 @@ def run(argv: Sequence[str] | None = None) -> NoReturn:
         Arguments without the program's name; those of the process by default.
     """
     argv = sys.argv[1:] if argv is None else argv
+    streams.make_safe()
     use_own_settings()
     channel = os.environ.pop(_STOP_CHANNEL, "") == "stdin"  # popped: it is not meant for what we start ourselves
     _on_signals(argv, even_if_ignored=channel)

@@ -10,6 +10,7 @@ import click
 from pydantic import Field
 
 from nssa_gis.detect.parameters import Overwrite, Parameters, Row, about
+from nssa_gis.files import check_working_folder
 from nssa_gis_cli.console import Interrupted
 
 Function = Callable[..., Any]
@@ -61,6 +62,7 @@ def command(*models: type[Parameters], progress: bool = False, **settings: Any) 
         names = {option.name for option in options}
 
         def call(**values: Any) -> Any:
+            check_working_folder()
             given = {k: v for k, v in values.items() if k not in names or v not in (None, ())}
             try:
                 return function(**given)

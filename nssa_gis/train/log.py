@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from nssa_gis.errors import NssaError
-from nssa_gis.files import atomic_write
+from nssa_gis.files import atomic_write, make_folder
 
 #: Name of the log in a run folder.
 LOG_NAME = "log.jsonl"
@@ -39,7 +39,7 @@ class TrainingLog:
     def write(self, event: dict[str, Any]) -> str:
         """Append an event and return its line; numbers that JSON does not have become null."""
         if self._handle is None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(self.path.parent, "give another folder for the run (--run)")
             if self._step is not None and self.path.is_file():
                 _cut(self.path, self._step)
             mode = "w" if self._step is None else "a"

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from nssa_gis.boxes.columns import TileDetections
 from nssa_gis.errors import UsageError
+from nssa_gis.files import check_working_folder
 from nssa_gis.runtime.package import ModelPackage
 
 
@@ -64,10 +65,11 @@ def create_backend(
     UsageError
         Unknown backend or device.
     NssaError
-        The device is not there, or the package is damaged.
+        The device is not there, the package is damaged, or the working folder was removed.
     """
     if backend not in ("auto", "torch"):
         raise UsageError(f"unknown backend {backend!r}; use auto or torch")
+    check_working_folder()
     from nssa_gis.runtime.backends.torch import TorchBackend
 
     return TorchBackend.of_package(package, device, threads)
