@@ -16,7 +16,7 @@ done      every attribute of :class:`nssa_gis.detect.result.DetectResult`
 log       logger, message: details for developers (only with ``--debug``)
 ========= ==========================================================================================
 
-``batch`` adds ``scene``, ``number`` and ``scenes`` to each event.
+``batch`` adds ``scene``, ``number`` and ``scenes`` to each event, but not to warnings that concern several scenes.
 """
 
 from __future__ import annotations

@@ -15,6 +15,9 @@ from types import TracebackType
 
 from nssa_gis.errors import NssaError, UsageError
 
+#: Written into pictures that are drawn here, so that a folder of scenes can leave them out.
+SOFTWARE = "nssa-gis"
+
 
 def printable(path: str | os.PathLike[str]) -> str:
     """Return a path as text that can be printed anywhere; bytes that are not UTF-8 are escaped."""

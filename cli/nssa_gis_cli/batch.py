@@ -19,8 +19,10 @@ from nssa_gis_cli.tables import batch_table
 def batch(scenes: tuple[str, ...], output: str, progress_mode: str, **options: Any) -> int:
     """Run detect over SCENES: folders, patterns or files; one layer a scene.
 
-    A scene that fails is reported, and the others are processed. With --resume, finished layers are kept and
-    interrupted scenes go on. Exit code 1 if some scenes failed, 3 if none could be read.
+    A folder gives every image in it, but not in its subfolders: a pattern with ** looks there. A layer is named by its
+    scene, with the subfolders of a pattern in front. A scene that fails is reported, and the others are processed; one
+    outside --aoi is left out. With --resume, finished layers are kept and interrupted scenes go on. Exit code 1 if some
+    scenes failed, 3 if none could be read.
 
     \b
     nssa-gis batch flights/ -o cars/

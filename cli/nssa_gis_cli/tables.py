@@ -32,7 +32,9 @@ def batch_table(result: BatchResult) -> str:
         lines.append("  ".join((*cells, note)).rstrip())
     good = sum(outcome.status in ("done", "present") for outcome in result.outcomes)
     total = sum(outcome.objects or 0 for outcome in result.outcomes)
-    lines.append(f"{good} of {len(result.outcomes)} scenes, {total} objects")
+    outside = sum(outcome.status == "outside" for outcome in result.outcomes)
+    beside = f"{outside} outside the area, " if outside else ""
+    lines.append(f"{good} of {len(result.outcomes)} scenes, {beside}{total} objects")
     return masked("\n".join(lines))
 
 

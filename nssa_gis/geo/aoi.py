@@ -17,6 +17,10 @@ from nssa_gis.geo.frame import Frame, map_period
 _PIECES = 256
 
 
+class OutsideScene(NssaError):
+    """An area does not meet the scene."""
+
+
 class Area:
     """Polygons in scene pixels, clipped to the scene.
 
@@ -44,8 +48,10 @@ class Area:
 
         Raises
         ------
+        OutsideScene
+            It does not meet the scene.
         NssaError
-            It has no polygon, it lies outside the scene, or it has a CRS and the scene has none.
+            It has no polygon, or it has a CRS and the scene has none.
         """
         shapes = shapely.make_valid(np.array(list(geometries), dtype=object))
         shapes = shapely.get_parts(shapely.get_parts(shapes))
@@ -60,7 +66,7 @@ class Area:
         pixels = _to_pixels(shapely.union_all(shapes), crs, frame)
         inside = shapely.make_valid(pixels).intersection(shapely.box(0, 0, frame.width, frame.height))
         if not inside.area > 0:
-            raise NssaError("area of interest: it does not meet the scene; check the area and its CRS")
+            raise OutsideScene("area of interest: it does not meet the scene; check the area and its CRS")
         return cls(inside)
 
     @classmethod

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nssa_gis.errors import NssaError
-from nssa_gis.files import atomic_write
+from nssa_gis.files import SOFTWARE, atomic_write
 
 if TYPE_CHECKING:
     from nssa_gis.evaluate.protocols import ProtocolScore
@@ -39,7 +39,7 @@ def save(drawn: Any, path: Path) -> None:
         The file cannot be written.
     """
     with atomic_write(path) as partial:
-        drawn.savefig(partial, format="png", dpi=120)
+        drawn.savefig(partial, format="png", dpi=120, metadata={"Software": SOFTWARE})
 
 
 def draw_precision_recall(score: ProtocolScore, path: Path) -> None:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
 
 from nssa_gis.errors import UsageError
-from nssa_gis.files import atomic_write, check_name, keep_inputs
+from nssa_gis.files import SOFTWARE, atomic_write, check_name, keep_inputs
 from nssa_gis.pictures.objects import NO_CLASS, Objects, read_objects
 from nssa_gis.pictures.options import PreviewOptions
 from nssa_gis.pictures.view import SceneView
@@ -102,8 +103,10 @@ def draw_preview(
     with open_scene(scene_path) as scene:
         keep_inputs([png_path], [*scene.files, layer_path])
         picture = _compose(SceneView(scene), read_objects(layer_path, scene), max_side, details)
+    origin = PngInfo()
+    origin.add_text("Software", SOFTWARE)
     with atomic_write(png_path) as partial:
-        picture.save(partial, "PNG")
+        picture.save(partial, "PNG", pnginfo=origin)
 
 
 def _compose(view: SceneView, objects: Objects, max_side: int, details: int) -> Image.Image:

@@ -26,6 +26,7 @@ from nssa_gis.geo.frame import Frame
 from nssa_gis.geo.mapping import GroundControlPoint, RationalPolynomials
 from nssa_gis.raster.cache import bounded_gdal_cache
 from nssa_gis.raster.databases import require_databases
+from nssa_gis.raster.identify import missing_driver
 from nssa_gis.raster.plausibility import varies_like_an_image
 
 #: Exceptions that rasterio raises when GDAL fails.
@@ -269,6 +270,11 @@ def _why_not_open(path: str, error: BaseException) -> str:
         head = file.read(4)
     if head in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
         return f"{path}: the TIFF is truncated or damaged; get it again ({_reason(error)})"
+    if (driver := missing_driver(path)) is not None:
+        return (
+            f"{path}: this installation cannot read the format (its GDAL has no driver {driver}); "
+            "convert it to GeoTIFF with a program that can"
+        )
     try:
         layers = pyogrio.list_layers(path)
     except Exception:  # pyogrio raises many exceptions; all of them mean that this is not a vector file

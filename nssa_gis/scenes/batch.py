@@ -2,38 +2,38 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+
+import shapely
+from pyproj.exceptions import ProjError
 
 from nssa_gis.detect.detector import Detector
 from nssa_gis.detect.journal import journal_path
 from nssa_gis.detect.options import DetectArguments, DetectOptions, split_options
 from nssa_gis.detect.run import detect_scene
-from nssa_gis.errors import NssaError
-from nssa_gis.events import Event, Progress, silent
-from nssa_gis.files import check_name, masked
+from nssa_gis.errors import NssaError, UsageError
+from nssa_gis.events import Event, Progress, Reporter, silent
+from nssa_gis.files import check_name, make_folder, masked
+from nssa_gis.geo.aoi import OutsideScene
 from nssa_gis.raster.scene import open_scene
+from nssa_gis.scenes.finding import NothingReadable, find_scenes, output_names
+from nssa_gis.scenes.overlaps import outline, overlapping
+from nssa_gis.vector.reader import count_rows
 from nssa_gis.vector.target import DRIVERS, driver_of
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-#: What counts as a scene in a folder; a file named by itself may be called anything.
-SUFFIXES = (".tif", ".tiff", ".vrt", ".jp2", ".img", ".png", ".jpg", ".jpeg", ".sid", ".ecw")
+#: Pairs of scenes that overlap, in one message.
+_PAIRS_SHOWN = 5
 
-Status = Literal["done", "present", "failed", "unreadable"]
-
-
-class NothingReadable(NssaError):
-    """No scene of a batch could be read."""
-
-    exit_code = 3
+Status = Literal["done", "present", "outside", "failed", "unreadable"]
 
 
 @dataclass(frozen=True)
@@ -47,13 +47,14 @@ class Outcome:
     output : Path
         Its layer.
     status : str
-        ``done``; ``present`` (a run that was resumed had finished it); ``failed``; ``unreadable``.
+        ``done``; ``present`` (a run that was resumed had finished it); ``outside`` (it does not meet the area of
+        interest); ``failed``; ``unreadable``.
     objects : int or None
-        Number of objects written, if it is done.
+        Number of objects in the layer, if it is done or present.
     seconds : float
         Wall clock.
     message : str
-        The error, if it failed.
+        The error if it failed, or why it was left out.
     """
 
     scene: str
@@ -66,74 +67,26 @@ class Outcome:
 
 @dataclass(frozen=True)
 class BatchResult:
-    """Results of all scenes, in the order in which they were run."""
+    """Results of all scenes.
+
+    Attributes
+    ----------
+    outcomes : tuple of Outcome
+        In the order in which the scenes were run.
+    warnings : tuple of str
+        What concerns several scenes: files left out, scenes that overlap.
+    """
 
     outcomes: tuple[Outcome, ...]
+    warnings: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:
-        """0 all done, 1 some failed, 3 none could be read."""
+        """0 all done that meet the area of interest, 1 some failed or none meets it, 3 none could be read."""
         states = Counter(o.status for o in self.outcomes)
         if states["unreadable"] == len(self.outcomes):
             return NothingReadable.exit_code
-        return 1 if states["failed"] or states["unreadable"] else 0
-
-
-def find_scenes(inputs: Sequence[str | os.PathLike[str]]) -> list[str]:
-    """List the scenes of folders, patterns and files, each once.
-
-    Parameters
-    ----------
-    inputs : sequence of str or path
-        A folder gives the images in it (not in its subfolders), by their extension; ``*``, ``?``, ``[]`` and
-        ``**`` are patterns; anything else is taken as a scene, whether it is there or not.
-
-    Returns
-    -------
-    list of str
-        In the order of ``inputs``, by name within each.
-
-    Raises
-    ------
-    NothingReadable
-        There is not one.
-    """
-    found: list[str] = []
-    for given in inputs:
-        text = os.fspath(given)
-        if os.path.isdir(text):
-            names = sorted(os.listdir(text))
-            found += [os.path.join(text, n) for n in names if n.lower().endswith(SUFFIXES)]
-        elif glob.has_magic(text) and not os.path.exists(text):
-            found += [path for path in sorted(glob.glob(text, recursive=True)) if os.path.isfile(path)]
-        else:
-            found.append(text)
-    if not found:
-        raise NothingReadable(
-            f"no scene found in: {', '.join(map(str, inputs))}; give folders of images ({', '.join(SUFFIXES)}), "
-            "patterns or files"
-        )
-    return list(dict.fromkeys(found))
-
-
-def output_names(scenes: Sequence[str], folder: Path, extension: str) -> list[Path]:
-    """Name each scene's layer by the scene; scenes of one name in several folders get the folder's name too.
-
-    Raises
-    ------
-    NssaError
-        Two scenes would still get one name.
-    """
-    paths = [Path(masked(scene).replace("*", "")) for scene in scenes]
-    same = Counter(path.stem.casefold() for path in paths)
-    names = [
-        path.stem if same[path.stem.casefold()] == 1 else f"{path.parent.name}_{path.stem}{path.suffix}".strip("_")
-        for path in paths
-    ]
-    clash = [scene for scene, name in zip(scenes, names, strict=True) if names.count(name) > 1]
-    if clash:
-        raise NssaError(f"these scenes would be written to one layer: {', '.join(clash)}; run them separately")
-    return [folder / (name + extension) for name in names]
+        return 1 if states["failed"] or states["unreadable"] or states["outside"] == len(self.outcomes) else 0
 
 
 def batch(
@@ -149,13 +102,14 @@ def batch(
     Parameters
     ----------
     scenes : str, path or sequence of them
-        Folders, patterns or files; see :func:`find_scenes`.
+        Folders, patterns or files; see :func:`nssa_gis.scenes.finding.find_scenes`.
     folder : str or path
         Where the layers go; made if it does not exist.
     detector : Detector, optional
         A model ready to run; otherwise one is made from ``options``.
     progress : callable, optional
-        Receives the events of all scenes, each with ``scene``, ``number`` and ``scenes``.
+        Receives the events of all scenes, each with ``scene``, ``number`` and ``scenes``, and warnings without them
+        that concern several scenes.
     **options
         Fields of :class:`nssa_gis.detect.options.DetectOptions` and, without ``detector``, of
         :class:`nssa_gis.detect.options.DetectorOptions`.
@@ -197,14 +151,15 @@ def run_batch(
     detector : Detector
         The model, ready to run.
     inputs : sequence of str or path
-        See :func:`find_scenes`.
+        See :func:`nssa_gis.scenes.finding.find_scenes`.
     folder : str or path
         Where the layers go; made if missing.
     options : DetectOptions, optional
         The same for all scenes. ``of`` chooses the format (GeoPackage by default); with ``resume`` existing layers
         are kept and interrupted scenes go on.
     progress : callable, optional
-        Receives the events of all scenes, each with ``scene``, ``number`` and ``scenes``.
+        Receives the events of all scenes, each with ``scene``, ``number`` and ``scenes``, and warnings without them
+        that concern several scenes.
 
     Returns
     -------
@@ -215,22 +170,51 @@ def run_batch(
     NssaError
         What would fail for every scene: no scenes, the model, the folder.
     """
-    check_name(folder, "the output folder")
     options = options or DetectOptions()
-    scenes = find_scenes(inputs)
-    outputs = output_names(scenes, Path(folder), _extension(options.of))
-    try:
-        os.makedirs(folder, exist_ok=True)
-    except OSError as error:
-        raise NssaError(f"cannot make the output folder: {folder} ({error.strerror})") from error
-    outcomes = []
+    _check_folder_name(folder)
+    report = Reporter(progress)
+    finding = find_scenes(inputs)
+    scenes = [one.path for one in finding.scenes]
+    outputs = output_names(finding.scenes, Path(folder), _extension(options.of))
+    make_folder(Path(folder), "choose another output folder")
+    for note in finding.notes:
+        report.warn(note)
+    outcomes, outlines = [], []
     for number, (scene, output) in enumerate(zip(scenes, outputs, strict=True), 1):
 
         def tagged(event: Event, scene: str = scene, number: int = number) -> None:
             (progress or silent)({**event, "scene": scene, "number": number, "scenes": len(scenes)})
 
-        outcomes.append(_run_one(detector, scene, output, options, tagged))
-    return BatchResult(tuple(outcomes))
+        outcome = _run_one(detector, scene, output, options, tagged)
+        outcomes.append(outcome)
+        outlines.append(_outline(scene) if outcome.status in ("done", "present") else None)
+    for note in _about_all(scenes, outcomes, outlines):
+        report.warn(note)
+    return BatchResult(tuple(outcomes), tuple(report.warnings))
+
+
+def _check_folder_name(folder: str | os.PathLike[str]) -> None:
+    check_name(folder, "the output folder")
+    suffix = Path(folder).suffix.lower()
+    if suffix in DRIVERS and not os.path.isdir(folder):
+        raise UsageError(
+            f"{folder}: batch writes one layer a scene, so its output is a folder, not a {suffix} file; give a folder, "
+            "or run detect on one scene after the other with --append"
+        )
+
+
+def _about_all(scenes: list[str], outcomes: list[Outcome], outlines: list[shapely.Polygon | None]) -> Iterator[str]:
+    """Tell what no single scene shows."""
+    if all(outcome.status == "outside" for outcome in outcomes):
+        yield "no scene meets the area of interest; check the area and its CRS"
+    pairs = overlapping(scenes, outlines)
+    if pairs:
+        shown = "; ".join(f"{masked(a)} and {masked(b)} by {share:.0%}" for a, b, share in pairs[:_PAIRS_SHOWN])
+        more = f"; and {len(pairs) - _PAIRS_SHOWN} more" if len(pairs) > _PAIRS_SHOWN else ""
+        yield (
+            f"{len(pairs)} pair{'s' if len(pairs) > 1 else ''} of scenes overlap: {shown}{more}; objects there are in "
+            "the layers of both, so do not add up their numbers"
+        )
 
 
 def _extension(driver: str | None) -> str:
@@ -243,18 +227,39 @@ def _extension(driver: str | None) -> str:
 def _run_one(detector: Detector, scene: str, output: Path, options: DetectOptions, progress: Progress) -> Outcome:
     started = time.monotonic()
     if options.resume and output.exists() and not journal_path(output).exists():
-        return Outcome(scene, output, "present", None, 0.0)
+        return _present(scene, output, started, progress)
     # A scene that was not begun before the interruption has nothing to resume; that needs no warning.
     fresh = options.resume and not journal_path(output).exists()
     settings = options.model_copy(update={"resume": False}) if fresh else options
     try:
         result = detect_scene(detector, scene, output, settings, progress=progress)
+    except OutsideScene as error:
+        return Outcome(scene, output, "outside", None, time.monotonic() - started, str(error))
     except Exception as error:  # an error in one scene must not stop the others
         message = str(error) if isinstance(error, NssaError) else f"{type(error).__name__}: {error}"
         progress({"event": "error", "message": message, "exit_code": getattr(error, "exit_code", 1)})
         status: Status = "failed" if _readable(scene) else "unreadable"
         return Outcome(scene, output, status, None, time.monotonic() - started, message)
     return Outcome(scene, output, "done", result.objects, time.monotonic() - started)
+
+
+def _present(scene: str, output: Path, started: float, progress: Progress) -> Outcome:
+    """Count what a layer of an earlier run holds."""
+    try:
+        objects = count_rows(output)
+    except NssaError as error:
+        message = f"{error}; delete it, or make all layers again with --overwrite"
+        progress({"event": "error", "message": message, "exit_code": error.exit_code})
+        return Outcome(scene, output, "failed", None, time.monotonic() - started, message)
+    return Outcome(scene, output, "present", objects, time.monotonic() - started)
+
+
+def _outline(scene: str) -> shapely.Polygon | None:
+    try:
+        with open_scene(scene) as opened:
+            return outline(opened.frame)
+    except (NssaError, ProjError):  # its own run told what is wrong with it
+        return None
 
 
 def _readable(scene: str) -> bool:

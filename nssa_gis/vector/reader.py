@@ -84,21 +84,48 @@ def read_layer(path: str | os.PathLike[str], columns: Sequence[str] | None = Non
         names = {name: _FULL_NAMES.get(name, name) for name in values}
         typed = {names[name]: _typed(column, names[name]) for name, column in values.items()}
     except (RuntimeError, OSError, KeyError, ValueError, CRSError) as error:
-        text = " ".join(str(error).split())
-        raise NssaError(f"{path}: cannot be read ({text}); give the file that detect wrote") from error
+        raise _unreadable(path, error) from error
     if known is not None and "Engineering" in known.type_name:
         known = None  # what GeoPackage and Shapefile have in the place of a missing CRS
     return Layer(wkb, known, typed)
+
+
+def count_rows(path: str | os.PathLike[str]) -> int:
+    """Count the rows of a layer; of several layers the first one with geometry counts.
+
+    Raises
+    ------
+    NssaError
+        The file cannot be read, or has no layer with geometry.
+    """
+    path = Path(path)
+    try:
+        if DRIVERS.get(path.suffix.lower()) == "Parquet":
+            import pyarrow.parquet as pq
+
+            return int(pq.read_metadata(path).num_rows)
+        return int(pyogrio.read_info(path, layer=_first_layer(path), force_feature_count=True)["features"])
+    except (RuntimeError, OSError, ValueError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> NssaError:
+    return NssaError(f"{path}: cannot be read ({' '.join(str(error).split())}); give the file that detect wrote")
+
+
+def _first_layer(path: Path) -> str:
+    """Name of the first layer with geometry: the styles of a GeoPackage are a layer without."""
+    name: str | None = next((name for name, kind in pyogrio.list_layers(path) if kind is not None), None)
+    if name is None:
+        raise NssaError(f"{path}: it has no layer with geometry; give the file that detect wrote")
+    return name
 
 
 def _read_gdal(
     path: Path, columns: Sequence[str] | None, layer: str | None
 ) -> tuple[NDArray[np.object_], Any, dict[str, NDArray[Any]]]:
     if layer is None:
-        # the styles of a GeoPackage are a layer without geometry
-        layer = next((name for name, kind in pyogrio.list_layers(path) if kind is not None), None)
-        if layer is None:
-            raise NssaError(f"{path}: it has no layer with geometry; give the file that detect wrote")
+        layer = _first_layer(path)
     wanted = None if columns is None else [*columns, *(short for short, name in _FULL_NAMES.items() if name in columns)]
     options = {"KEEP_GEOM_COLUMNS": "NO"} if path.suffix.lower() == ".csv" else {}
     meta, _, wkb, values = pyogrio.raw.read(path, layer=layer, columns=wanted, **options)

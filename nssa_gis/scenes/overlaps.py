@@ -1,0 +1,58 @@
+"""Scenes that show the same ground: what lies there is in the layer of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import shapely
+from pyproj import Transformer
+
+from nssa_gis.geo.frame import Frame
+
+#: Share of the smaller scene from which an overlap is told; neighbours may share a row of pixels.
+_SHARE = 0.002
+#: Points along each side of an outline.
+_POINTS = 9
+
+
+def outline(frame: Frame) -> shapely.Polygon | None:
+    """Outline of a scene in longitude and latitude; None without a CRS, or where there are no such coordinates."""
+    if not frame.georeferenced:
+        return None
+    steps = np.linspace(0, 1, _POINTS)
+    ends, zero = np.ones(_POINTS), np.zeros(_POINTS)
+    x = np.concatenate([steps, ends, steps[::-1], zero]) * frame.width
+    y = np.concatenate([zero, steps, ends, steps[::-1]]) * frame.height
+    transformer = Transformer.from_crs(frame.crs, 4326, always_xy=True)
+    longitude, latitude = transformer.transform(*frame.to_map(x, y))
+    longitude = longitude[0] + (longitude - longitude[0] + 180) % 360 - 180  # a scene on the antimeridian is one piece
+    points = np.stack([longitude, latitude], axis=1)
+    if not np.isfinite(points).all():
+        return None
+    made = shapely.make_valid(shapely.Polygon(points))
+    return made if made.area > 0 else None
+
+
+def overlapping(names: Sequence[str], outlines: Sequence[shapely.Polygon | None]) -> list[tuple[str, str, float]]:
+    """List the pairs of scenes that overlap, the largest overlap first.
+
+    Parameters
+    ----------
+    names : sequence of str
+    outlines : sequence of shapely.Polygon or None
+        From :func:`outline`, one a name.
+
+    Returns
+    -------
+    list of (str, str, float)
+        Two names, and the share of the smaller scene that the other one covers, 0 to 1.
+    """
+    known = [k for k, shape in enumerate(outlines) if shape is not None]
+    shapes = np.array([outlines[k] for k in known], object)
+    first, second = shapely.STRtree(shapes).query(shapes, predicate="intersects")
+    first, second = first[first < second], second[first < second]
+    shared = shapely.area(shapely.intersection(shapes[first], shapes[second]))
+    share = shared / np.minimum(shapely.area(shapes[first]), shapely.area(shapes[second]))
+    order = [k for k in np.argsort(-share, kind="stable").tolist() if share[k] > _SHARE]
+    return [(names[known[first[k]]], names[known[second[k]]], float(share[k])) for k in order]
