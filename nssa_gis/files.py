@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 
-from nssa_gis.errors import NssaError, UsageError
+from nssa_gis.errors import NssaError, UsageError, memory_error
 
 #: Written into pictures that are drawn here, so that a folder of scenes can leave them out.
 SOFTWARE = "nssa-gis"
@@ -201,6 +201,9 @@ def write_error(path: str | os.PathLike[str], error: Exception) -> NssaError:
     error : Exception
         What the system or a library said.
     """
+    short = memory_error(error)
+    if short is not None:
+        return short
     folder = Path(path).parent
     # the message of a library may not say that the disk is full
     full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)

@@ -17,7 +17,7 @@ import click
 
 from nssa_gis import __version__
 from nssa_gis.environment import use_own_settings
-from nssa_gis.errors import NssaError
+from nssa_gis.errors import explained
 from nssa_gis_cli import streams
 from nssa_gis_cli.console import fail, log_on_stderr, wants_json
 
@@ -136,11 +136,8 @@ def _explain(error: Exception) -> tuple[str, int]:
         return f"{error.format_message().rstrip('.')}; see {command} --help", error.exit_code
     if isinstance(error, click.ClickException):
         return error.format_message(), error.exit_code
-    if isinstance(error, NssaError):
-        return str(error), error.exit_code
-    if isinstance(error, MemoryError):
-        return "out of memory; use a smaller --batch-size or --tile", 1
-    return f"unexpected {type(error).__name__}: {error}; run again with --debug and report it", 1
+    known = explained(error)
+    return str(known), known.exit_code
 
 
 def _told(message: str, code: int, argv: Sequence[str]) -> int:

@@ -20,7 +20,7 @@ from rasterio.enums import MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
 
-from nssa_gis.errors import NssaError
+from nssa_gis.errors import NssaError, memory_error
 from nssa_gis.files import check_name, masked
 from nssa_gis.geo.frame import Frame
 from nssa_gis.geo.mapping import GroundControlPoint, RationalPolynomials
@@ -192,6 +192,8 @@ class Scene:
                 pixels = handle.read(wanted, window=window, out_dtype=self.dtype)
                 mask = handle.read_masks(bands[0], window=window) if self._mask_band else None
         except READ_ERRORS as error:
+            if short := memory_error(error):
+                raise short from error
             raise NssaError(
                 f"{self.path}: the pixels {x0},{y0} to {x1},{y1} cannot be read; the file is truncated or "
                 f"damaged, get it again ({_reason(error)})"
@@ -236,7 +238,7 @@ def _open(path: str, **options: object) -> rasterio.DatasetReader:
             with rasterio.Env():  # without an environment GDAL prints its messages itself
                 return rasterio.open(path, sharing=False, **options)
         except READ_ERRORS as error:
-            raise NssaError(_why_not_open(path, error)) from error
+            raise memory_error(error) or NssaError(_why_not_open(path, error)) from error
 
 
 def _container(path: str) -> list[str]:
@@ -286,6 +288,8 @@ def _why_not_open(path: str, error: BaseException) -> str:
 
 def damaged(path: str, error: BaseException) -> NssaError:
     """Say that a file opens but cannot be used."""
+    if short := memory_error(error):
+        return short
     if "missing codec" in _reason(error).lower():
         return NssaError(_missing_codec(path, error))
     return NssaError(f"{path}: the file is truncated or damaged; get it again ({_reason(error)})")

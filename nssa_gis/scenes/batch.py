@@ -17,7 +17,7 @@ from nssa_gis.detect.detector import Detector
 from nssa_gis.detect.journal import journal_path
 from nssa_gis.detect.options import DetectArguments, DetectOptions, split_options
 from nssa_gis.detect.run import detect_scene
-from nssa_gis.errors import NssaError, UsageError
+from nssa_gis.errors import NssaError, UsageError, explained
 from nssa_gis.events import Event, Progress, Reporter, silent
 from nssa_gis.files import check_name, make_folder, masked
 from nssa_gis.geo.aoi import OutsideScene
@@ -236,10 +236,10 @@ def _run_one(detector: Detector, scene: str, output: Path, options: DetectOption
     except OutsideScene as error:
         return Outcome(scene, output, "outside", None, time.monotonic() - started, str(error))
     except Exception as error:  # an error in one scene must not stop the others
-        message = str(error) if isinstance(error, NssaError) else f"{type(error).__name__}: {error}"
-        progress({"event": "error", "message": message, "exit_code": getattr(error, "exit_code", 1)})
+        known = explained(error)
+        progress({"event": "error", "message": str(known), "exit_code": known.exit_code})
         status: Status = "failed" if _readable(scene) else "unreadable"
-        return Outcome(scene, output, status, None, time.monotonic() - started, message)
+        return Outcome(scene, output, status, None, time.monotonic() - started, str(known))
     return Outcome(scene, output, "done", result.objects, time.monotonic() - started)
 
 

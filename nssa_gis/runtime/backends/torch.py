@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from torch.overrides import TorchFunctionMode
 
 from nssa_gis.boxes.columns import TileDetections
-from nssa_gis.errors import NssaError, UsageError
+from nssa_gis.errors import NssaError, UsageError, memory_error
 from nssa_gis.model.config import DetectorConfig
 from nssa_gis.model.network import DetectionNetwork
 from nssa_gis.runtime.decoding import detections_of
@@ -76,24 +77,25 @@ class TorchBackend:
         UsageError
             Unknown device.
         NssaError
-            The device is not there, or the package is damaged.
+            The device is not there or has too little memory, or the package is damaged.
         """
-        chosen = choose_device(device)
-        model = build_detector(package)
-        autocast, dtype = None, torch.float32
-        if chosen.type == "cpu":
-            fold_batch_norm(model)
-            dtype = torch.bfloat16 if cpu_has_bf16() else torch.float32
-        elif chosen.type == "cuda":
-            autocast = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-        model.to(chosen, dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        with _explained():
+            chosen = choose_device(device)
+            model = build_detector(package)
+            autocast, dtype = None, torch.float32
+            if chosen.type == "cpu":
+                fold_batch_norm(model)
+                dtype = torch.bfloat16 if cpu_has_bf16() else torch.float32
+            elif chosen.type == "cuda":
+                autocast = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+            model.to(chosen, dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
         return cls(model, package.info.nms_iou, autocast=autocast, threads=threads)
 
     @property
     def description(self) -> str:
         """Device and precision in words."""
         if self.device.type == "cpu":
-            threads = self._threads or torch.get_num_threads()
+            threads = 1 if _Process.forked else self._threads or torch.get_num_threads()
             return f"torch {torch.__version__} on CPU, {self.precision}, {threads} threads"
         name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "Apple GPU"
         return f"torch {torch.__version__} on {self.device} ({name}), {self.precision}"
@@ -116,7 +118,7 @@ class TorchBackend:
         side = (batch.shape[2], batch.shape[3])
         parts = []
         step = 1 if self.device.type == "cpu" else len(batch)
-        with cpu_threads(self._threads), torch.inference_mode(), self._autocast():
+        with _explained(), cpu_threads(self._threads), torch.inference_mode(), self._autocast():
             for start in range(0, len(batch), step):
                 out = self.model(self._upload(batch[start : start + step]))
                 found = detections_of(self.model, out, side, score_threshold, self.nms_iou)
@@ -137,9 +139,42 @@ class TorchBackend:
         return torch.autocast(self.device.type, self._autocast_type)
 
 
+class _Process:
+    """Whether this process was forked after PyTorch was loaded: its threads do not survive that."""
+
+    forked = False
+
+
+def _after_fork() -> None:
+    # A call that hands work to threads that are gone waits for ever; with one thread none is handed over.
+    _Process.forked = True
+    torch.set_num_threads(1)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+@contextlib.contextmanager
+def _explained() -> Iterator[None]:
+    """Say in one line what PyTorch says of memory and of forked processes."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if short := memory_error(error):
+            raise short from error
+        if "forked subprocess" in str(error):
+            raise NssaError(
+                "the GPU cannot be used in a process that was forked from one that used it; start worker processes by "
+                "'spawn' instead of 'fork', or give --device cpu"
+            ) from error
+        raise
+
+
 @contextlib.contextmanager
 def cpu_threads(count: int | None) -> Iterator[None]:
-    """Set PyTorch's threads, which belong to the whole process, and put them back."""
+    """Set PyTorch's threads, which belong to the whole process, and put them back; a forked process has one."""
+    count = 1 if _Process.forked else count
     before = torch.get_num_threads()
     if count is None or count == before:
         yield
@@ -169,7 +204,9 @@ def build_detector(package: ModelPackage) -> DetectionNetwork:
         model.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in weights.items()})
     except (ValueError, TypeError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
-        raise NssaError(f"{package.path}: the package does not fit this version of nssa-gis ({reason})") from None
+        raise memory_error(error) or NssaError(
+            f"{package.path}: the package does not fit this version of nssa-gis ({reason})"
+        ) from None
     return model.eval()
 
 
