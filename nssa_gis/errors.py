@@ -133,7 +133,7 @@ def explained(error: Exception) -> NssaError:
         return short
     text = " ".join(str(error).split())
     if isinstance(error, ImportError):
-        return NssaError(f"a library cannot be loaded ({text}); nssa-gis doctor checks the installation")
+        return NssaError(f"a library cannot be loaded ({text[:_SAID]}); nssa-gis doctor checks the installation")
     if isinstance(error, OSError) and error.filename and error.strerror:
         return NssaError(f"{error.filename}: {error.strerror}; check the path, its permissions and the free space")
     return NssaError(f"unexpected {type(error).__name__}: {text}; run again with --debug and report it")

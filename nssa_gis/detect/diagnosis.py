@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
+import importlib.metadata
 import io
 import json
 import os
 import platform
+import re
 import sys
-from collections.abc import Callable
+import tempfile
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,47 +38,120 @@ class Diagnosis:
 
 
 def diagnose() -> Diagnosis:
-    """Check everything that ``detect`` needs; imports torch."""
+    """Check everything that ``detect`` needs; imports torch and runs the default model on an empty tile."""
+    facts: dict[str, dict[str, Any]] = {}
     problems: list[str] = []
-    facts = {}
     for section, look in _SECTIONS.items():
+        found: dict[str, Any] = {}
+        facts[section] = found
         try:
-            facts[section] = look()
+            for name, value in look():
+                if isinstance(value, _Problem):
+                    problems.append(f"{section}: {value}")
+                else:
+                    found[name] = value
         except NssaError as error:
-            facts[section] = {}
             problems.append(f"{section}: {error}")
+        except ImportError as error:
+            if not any(problem.startswith("libraries: ") for problem in problems):  # else that is what is missing here
+                problems.append(f"{section}: {error}; {_ANEW}")
         except Exception as error:  # whatever a broken installation raises is the finding
-            facts[section] = {}
-            problems.append(
-                f"{section}: {type(error).__name__}: {error}; install nssa-gis again in a fresh environment"
-            )
-    missing = [driver for driver, mode in facts["vector formats"].items() if mode == "missing" and driver == "GPKG"]
-    if missing:
-        problems.append("vector formats: GDAL cannot write GeoPackages; install the pyogrio wheel from PyPI")
+            problems.append(f"{section}: {type(error).__name__}: {' '.join(str(error).split())}; {_ANEW}")
     return Diagnosis(facts, tuple(problems))
 
 
-def _program() -> dict[str, Any]:
-    return {
-        "nssa-gis": __version__,
-        "python": platform.python_version(),
-        "executable": sys.executable,
-        "system": platform.platform(),
-    }
+_ANEW = "install nssa-gis again in a fresh environment"
+#: Name of each library and of its distribution.
+_LIBRARIES = {
+    **{n: n for n in ("numpy", "torch", "safetensors", "rasterio", "pyproj", "shapely", "pyogrio", "pyarrow")},
+    **{n: n for n in ("filelock", "pydantic")},
+    "PIL": "pillow",
+}
+#: What must be there for scenes and layers, and what may be missing.
+_RASTER_FORMATS = {"GTiff": True, "VRT": False, "JP2OpenJPEG": False, "PNG": False, "JPEG": False, "ECW": False}
 
 
-def _libraries() -> dict[str, Any]:
-    versions: dict[str, Any] = {}
-    for name in ("numpy", "torch", "safetensors", "rasterio", "pyproj", "shapely", "pyogrio", "pyarrow"):
-        versions[name] = str(importlib.import_module(name).__version__)
-    import pyogrio
-    import pyproj
-    import rasterio
+class _Problem(str):
+    """What keeps ``detect`` from working, in the place of a fact."""
 
-    versions["GDAL (rasterio)"] = rasterio.__gdal_version__
-    versions["GDAL (pyogrio)"] = pyogrio.__gdal_version_string__
-    versions["PROJ (pyproj)"] = pyproj.proj_version_str
-    return versions
+
+Facts = Iterator[tuple[str, Any]]
+
+
+def _program() -> Facts:
+    yield "nssa-gis", __version__
+    yield "python", platform.python_version()
+    yield "executable", sys.executable
+    yield "system", platform.platform()
+    try:
+        with tempfile.TemporaryFile() as file:
+            file.write(b"0")
+        yield "temporary files", tempfile.gettempdir()
+    except OSError as error:
+        yield "", _Problem(f"no folder takes temporary files ({error.strerror}); free space, or set TMPDIR to a folder")
+    wanted = next((os.environ[n] for n in ("TMPDIR", "TEMP", "TMP") if os.environ.get(n)), None)
+    if wanted and not os.access(wanted, os.W_OK | os.X_OK):
+        yield "not usable for temporary files", wanted
+
+
+def _libraries() -> Facts:
+    wanted = _requirements()
+    for name, distribution in _LIBRARIES.items():
+        try:
+            module = importlib.import_module(name)
+            version = str(module.__version__)
+        except Exception as error:  # a library for another Python fails in many ways
+            text = " ".join(str(error).split())[:200]
+            yield name, _Problem(f"{distribution} cannot be loaded ({text}); {_ANEW}{_foreign_path()}")
+            continue
+        yield name, version
+        if not _fits(version, wanted.get(distribution, "")):
+            place = os.path.dirname(os.path.dirname(module.__file__ or ""))
+            yield (
+                name,
+                _Problem(
+                    f"{distribution} {version} in {place} does not fit, {wanted[distribution]} is needed; "
+                    f"{_ANEW}{_foreign_path()}"
+                ),
+            )
+    for name, package, attribute in (
+        ("GDAL (rasterio)", "rasterio", "__gdal_version__"),
+        ("GDAL (pyogrio)", "pyogrio", "__gdal_version_string__"),
+        ("PROJ (pyproj)", "pyproj", "proj_version_str"),
+    ):
+        if package in sys.modules:
+            yield name, getattr(sys.modules[package], attribute)
+
+
+def _requirements() -> dict[str, str]:
+    """Version bounds of the libraries as nssa-gis states them; empty if it runs without being installed."""
+    try:
+        stated = importlib.metadata.requires("nssa-gis") or []
+    except importlib.metadata.PackageNotFoundError:
+        return {}
+    parts = (re.match(r"([\w.-]+)([^;\[]*)$", text) for text in stated)
+    return {part[1].lower(): part[2].strip() for part in parts if part}
+
+
+def _fits(version: str, bounds: str) -> bool:
+    """Whether a version is within bounds such as ``>=2.6,<2.14``."""
+    have = _numbers(version)
+    for sign, limit in re.findall(r"(>=|<)\s*([\d.]+)", bounds):
+        if (have >= _numbers(limit)) != (sign == ">="):
+            return False
+    return True
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    numbers = [int(n) for n in re.findall(r"\d+", re.match(r"[\d.]*", version)[0])]  # type: ignore[index]
+    while numbers and numbers[-1] == 0:  # 3.0 is 3
+        numbers.pop()
+    return tuple(numbers)
+
+
+def _foreign_path() -> str:
+    given = os.environ.get("PYTHONPATH")
+    return f"; PYTHONPATH={given} brings libraries of another program, unset it" if given else ""
 
 
 #: Easting and northing in UTM 33 N (EPSG:32633), and their longitude and latitude.
@@ -84,25 +160,26 @@ _KNOWN_PLACE = (500000.0, 5000000.0), (15.0, 45.1534772)
 _NEAR = 1e-6
 
 
-def _coordinates() -> dict[str, Any]:
+def _coordinates() -> Facts:
     """Transform a known place with the PROJ of each library; each has a database of its own."""
-    facts: dict[str, Any] = {}
     for library, transform in _TRANSFORMS.items():
         try:
             longitude, latitude = transform(*_KNOWN_PLACE[0])
+        except ImportError:  # told before
+            continue
         except Exception as error:  # whatever a broken installation raises is the finding
-            raise NssaError(
-                f"{library} cannot use its PROJ database ({type(error).__name__}: {' '.join(str(error).split())}); "
-                f"unset PROJ_DATA and PROJ_LIB, or install {library} again"
-            ) from error
-        if max(abs(longitude - _KNOWN_PLACE[1][0]), abs(latitude - _KNOWN_PLACE[1][1])) > _NEAR:
-            raise NssaError(
-                f"{library} puts a known place at {longitude:.6f} {latitude:.6f} instead of {_KNOWN_PLACE[1][0]:.6f} "
-                f"{_KNOWN_PLACE[1][1]:.6f}; install {library} again"
-            )
-        facts[library] = "transforms a known place rightly"
-    facts["not used from the environment"] = ", ".join(f"{k}={v}" for k, v in sorted(ignored.items()))
-    return {name: value for name, value in facts.items() if value}
+            text = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            advice = f"unset PROJ_DATA and PROJ_LIB, or install {library} again"
+            yield library, _Problem(f"{library} cannot use its PROJ database ({text}); {advice}")
+            continue
+        wanted = _KNOWN_PLACE[1]
+        if max(abs(longitude - wanted[0]), abs(latitude - wanted[1])) > _NEAR:
+            found = f"{longitude:.6f} {latitude:.6f} instead of {wanted[0]:.6f} {wanted[1]:.6f}"
+            yield library, _Problem(f"{library} puts a known place at {found}; install {library} again")
+        else:
+            yield library, "transforms a known place rightly"
+    if ignored:
+        yield "not used from the environment", ", ".join(f"{k}={v}" for k, v in sorted(ignored.items()))
 
 
 def _by_rasterio(x: float, y: float) -> tuple[float, float]:
@@ -143,33 +220,45 @@ _TRANSFORMS: dict[str, Callable[[float, float], tuple[float, float]]] = {
 }
 
 
-def _formats() -> dict[str, Any]:
+def _images() -> Facts:
+    import rasterio
+
+    with rasterio.Env() as env:
+        known = env.drivers()
+    for driver, needed in _RASTER_FORMATS.items():
+        if needed and driver not in known:
+            yield driver, _Problem(f"GDAL cannot read {driver}; install the rasterio wheel from PyPI")
+        else:
+            yield driver, "readable" if driver in known else "missing"
+
+
+def _formats() -> Facts:
     import pyogrio
 
     from nssa_gis.vector.target import DRIVERS
 
     known = {**pyogrio.list_drivers(write=True), "Parquet": "w"}  # GeoParquet is written by pyarrow
-    return {driver: "writable" if driver in known else "missing" for driver in dict.fromkeys(DRIVERS.values())}
+    for driver in dict.fromkeys(DRIVERS.values()):
+        yield driver, "writable" if driver in known else "missing"
+    if "GPKG" not in known:
+        yield "", _Problem("GDAL cannot write GeoPackages; install the pyogrio wheel from PyPI")
 
 
-def _machine() -> dict[str, Any]:
+def _machine() -> Facts:
     import torch
 
     from nssa_gis.runtime.backends.torch import cpu_has_bf16
 
-    facts: dict[str, Any] = {
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "memory_gib": _memory_gib(),
-        "cpu": torch.backends.cpu.get_cpu_capability(),
-        "cpu_bf16": cpu_has_bf16(),
-        "cuda": torch.version.cuda or "this torch is built without CUDA",
-    }
+    yield "cores", len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    yield "memory_gib", _memory_gib()
+    yield "cpu", torch.backends.cpu.get_cpu_capability()
+    yield "cpu_bf16", cpu_has_bf16()
+    yield "cuda", torch.version.cuda or "this torch is built without CUDA"
     for index in range(torch.cuda.device_count()):
         device = torch.cuda.get_device_properties(index)
-        facts[f"cuda:{index}"] = f"{device.name}, {device.total_memory / 2**30:.0f} GiB"
+        yield f"cuda:{index}", f"{device.name}, {device.total_memory / 2**30:.0f} GiB"
     if torch.backends.mps.is_available():
-        facts["mps"] = "Apple GPU"
-    return facts
+        yield "mps", "Apple GPU"
 
 
 def _memory_gib() -> float | None:
@@ -179,25 +268,30 @@ def _memory_gib() -> float | None:
         return None
 
 
-def _model() -> dict[str, Any]:
+def _model() -> Facts:
+    import numpy as np
+
     from nssa_gis.runtime.backends.protocol import create_backend
     from nssa_gis.runtime.package import built_in_models, load_package
 
+    yield "built_in", ", ".join(built_in_models())
     package = load_package()
+    info = package.info
+    yield "default", f"{info.name} {info.version}"
+    yield "classes", ", ".join(info.classes)
+    yield "gsd_m", info.gsd
     backend = create_backend(package)
-    return {
-        "built_in": ", ".join(built_in_models()),
-        "default": f"{package.info.name} {package.info.version}",
-        "classes": ", ".join(package.info.classes),
-        "gsd_m": package.info.gsd,
-        "would_run_with": backend.description,
-    }
+    yield "would_run_with", backend.description
+    started = time.monotonic()
+    backend.predict(np.zeros((1, len(info.bands), info.tile, info.tile), np.uint8), info.score_threshold)
+    yield "seconds_first_tile", round(time.monotonic() - started, 2)
 
 
-_SECTIONS: dict[str, Callable[[], dict[str, Any]]] = {
+_SECTIONS: dict[str, Callable[[], Facts]] = {
     "program": _program,
     "libraries": _libraries,
     "coordinates": _coordinates,
+    "images": _images,
     "vector formats": _formats,
     "machine": _machine,
     "model": _model,

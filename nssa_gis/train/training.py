@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from nssa_gis.errors import NssaError, UsageError
 from nssa_gis.evaluate.coco import Accuracy
 from nssa_gis.events import Progress, silent
-from nssa_gis.files import check_free
+from nssa_gis.files import check_free, check_working_folder
 from nssa_gis.model.config import DetectorConfig, load_config
 from nssa_gis.runtime.package import ModelInfo, load_package
 from nssa_gis.train.distributed import joined
@@ -149,6 +149,7 @@ def train_model(
 
 def _check(output: Path, folder: Path, options: TrainOptions) -> None:
     """Refuse what would replace something without being asked to, before anything is loaded."""
+    check_working_folder()
     if output.suffix != ".safetensors":
         raise UsageError(f"{output}: the name of a model package ends in .safetensors")
     check_free(output, options.overwrite)

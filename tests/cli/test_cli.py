@@ -333,7 +333,7 @@ def test_preview(folder, capsys):
 def test_doctor(capsys, monkeypatch):
     from nssa_gis.detect import diagnosis
 
-    monkeypatch.setitem(diagnosis._SECTIONS, "model", lambda: {"default": "planted"})
+    monkeypatch.setitem(diagnosis._SECTIONS, "model", lambda: iter([("default", "planted")]))
     assert main(["doctor", "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["vector formats"]["GPKG"] == "writable"
