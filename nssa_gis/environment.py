@@ -38,6 +38,7 @@ _SETTINGS = (
     "OSR_*",
     "OGR_*",
     "SHAPE_*",
+    "PROJ_ONLY_BEST_DEFAULT",
 )
 
 #: What was found and is not used, by name.

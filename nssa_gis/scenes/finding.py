@@ -178,7 +178,7 @@ def _in_folder(folder: str) -> tuple[list[str], list[str]]:
     notes = []
     if left:
         shown = ", ".join(map(printable, left[:_SHOWN])) + (f" and {len(left) - _SHOWN} more" if left[_SHOWN:] else "")
-        notes.append(f"{printable(folder)}: left out {shown}; unpack archives, or give such a file by its name")
+        notes.append(f"{printable(folder)}: left out {shown}; unpack an archive, give any other file by its name")
     if below:
         pattern = printable(os.path.join(folder, "**", "*.tif"))
         notes.append(

@@ -10,8 +10,9 @@ from pyproj import Transformer
 
 from nssa_gis.geo.frame import Frame
 
-#: Share of the smaller scene from which an overlap is told; neighbours may share a row of pixels.
-_SHARE = 0.002
+#: A strip narrower than this holds no object of interest as a whole, metres; neighbours may share a row of pixels.
+_NARROW = 2.0
+_METRES_PER_DEGREE = 111_320
 #: Points along each side of an outline.
 _POINTS = 9
 
@@ -35,7 +36,7 @@ def outline(frame: Frame) -> shapely.Polygon | None:
 
 
 def overlapping(names: Sequence[str], outlines: Sequence[shapely.Polygon | None]) -> list[tuple[str, str, float]]:
-    """List the pairs of scenes that overlap, the largest overlap first.
+    """List the pairs of scenes that overlap by more than a narrow strip, the largest overlap first.
 
     Parameters
     ----------
@@ -52,7 +53,16 @@ def overlapping(names: Sequence[str], outlines: Sequence[shapely.Polygon | None]
     shapes = np.array([outlines[k] for k in known], object)
     first, second = shapely.STRtree(shapes).query(shapes, predicate="intersects")
     first, second = first[first < second], second[first < second]
-    shared = shapely.area(shapely.intersection(shapes[first], shapes[second]))
-    share = shared / np.minimum(shapely.area(shapes[first]), shapely.area(shapes[second]))
-    order = [k for k in np.argsort(-share, kind="stable").tolist() if share[k] > _SHARE]
+    both = shapely.intersection(shapes[first], shapes[second])
+    share = shapely.area(both) / np.minimum(shapely.area(shapes[first]), shapely.area(shapes[second]))
+    wide = [not shapely.buffer(_in_metres(shape), -_NARROW / 2).is_empty for shape in both]
+    order = [k for k in np.argsort(-share, kind="stable").tolist() if wide[k]]
     return [(names[known[first[k]]], names[known[second[k]]], float(share[k])) for k in order]
+
+
+def _in_metres(shape: shapely.Geometry) -> shapely.Geometry:
+    """Give longitude and latitude the scale of the ground."""
+    if shape.is_empty:
+        return shape
+    across = np.cos(np.radians((shape.bounds[1] + shape.bounds[3]) / 2))
+    return shapely.transform(shape, lambda points: points * _METRES_PER_DEGREE * [across, 1])

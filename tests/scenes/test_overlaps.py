@@ -28,6 +28,11 @@ def test_neighbours_that_touch_are_none():
     assert shares(sheet(500000), sheet(500249.75)) == {}  # one column of pixels
 
 
+def test_a_strip_that_holds_a_car_is_told():
+    large, next_one = sheet(500000, size=40000), sheet(509994, size=40000)  # 10 km wide, 6 m of it in both
+    assert shares(large, next_one) == {("a", "b"): 0.001}
+
+
 def test_scenes_in_other_crs_and_without_one():
     assert shares(sheet(500000), Frame(10, 10, None, None), sheet(500000)) == {("a", "c"): 1.0}
     assert shares(sheet(500000, crs=UTM), sheet(500000, crs=NEIGHBOUR)) == {}
