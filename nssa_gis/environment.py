@@ -1,8 +1,8 @@
-"""Environment variables of other programs that would change what GDAL and PROJ read and write.
+"""The process that the library finds itself in: environment variables of other programs, and forks.
 
-The wheels of rasterio, pyproj and pyogrio bring their own databases. A terminal of another GIS (OSGeo4W, conda,
-PostGIS) names those of its own PROJ and GDAL, which have another layout: coordinate systems become unknown, and sizes
-wrong.
+Variables of other programs would change what GDAL and PROJ read and write. The wheels of rasterio, pyproj and pyogrio
+bring their own databases. A terminal of another GIS (OSGeo4W, conda, PostGIS) names those of its own PROJ and GDAL,
+which have another layout: coordinate systems become unknown, and sizes wrong.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import os
+import sys
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -43,6 +44,23 @@ _SETTINGS = (
 
 #: What was found and is not used, by name.
 ignored: dict[str, str] = {}
+
+
+class _Process:
+    torch_was_loaded = False
+
+
+def forked_with_torch() -> bool:
+    """Whether this process was forked from one that had loaded PyTorch, whose threads do not survive a fork."""
+    return _Process.torch_was_loaded
+
+
+def _after_fork() -> None:
+    _Process.torch_was_loaded = _Process.torch_was_loaded or "torch" in sys.modules
+
+
+if hasattr(os, "register_at_fork"):  # Windows does not fork
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def use_own_databases() -> None:

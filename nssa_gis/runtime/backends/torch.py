@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch.overrides import TorchFunctionMode
 
 from nssa_gis.boxes.columns import TileDetections
+from nssa_gis.environment import forked_with_torch
 from nssa_gis.errors import NssaError, UsageError, memory_error
 from nssa_gis.model.config import DetectorConfig
 from nssa_gis.model.network import DetectionNetwork
@@ -95,7 +96,7 @@ class TorchBackend:
     def description(self) -> str:
         """Device and precision in words."""
         if self.device.type == "cpu":
-            threads = 1 if _Process.forked else self._threads or torch.get_num_threads()
+            threads = 1 if forked_with_torch() else self._threads or torch.get_num_threads()
             return f"torch {torch.__version__} on CPU, {self.precision}, {threads} threads"
         name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "Apple GPU"
         return f"torch {torch.__version__} on {self.device} ({name}), {self.precision}"
@@ -139,20 +140,15 @@ class TorchBackend:
         return torch.autocast(self.device.type, self._autocast_type)
 
 
-class _Process:
-    """Whether this process was forked after PyTorch was loaded: its threads do not survive that."""
-
-    forked = False
-
-
-def _after_fork() -> None:
-    # A call that hands work to threads that are gone waits for ever; with one thread none is handed over.
-    _Process.forked = True
-    torch.set_num_threads(1)
+def _one_thread_in_a_fork() -> None:
+    """Use one thread in a forked process: a call that hands work to threads that are gone waits for ever."""
+    if forked_with_torch():
+        torch.set_num_threads(1)
 
 
+_one_thread_in_a_fork()  # the process may have been forked before this module was loaded
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(after_in_child=_one_thread_in_a_fork)
 
 
 @contextlib.contextmanager
@@ -174,7 +170,7 @@ def _explained() -> Iterator[None]:
 @contextlib.contextmanager
 def cpu_threads(count: int | None) -> Iterator[None]:
     """Set PyTorch's threads, which belong to the whole process, and put them back; a forked process has one."""
-    count = 1 if _Process.forked else count
+    count = 1 if forked_with_torch() else count
     before = torch.get_num_threads()
     if count is None or count == before:
         yield
