@@ -43,8 +43,7 @@ class _Messages(io.TextIOWrapper):
         except OSError as error:
             self._failed(error)
 
-    def _failed(self, error: OSError) -> None:
-        pass
+    def _failed(self, error: OSError) -> None: ...
 
 
 class _Results(_Messages):
