@@ -56,7 +56,7 @@ def worker(form: str, count: str, path: str) -> dict[str, Any]:
     if form == "records":
         collections.deque(batches(rows), maxlen=0)
     else:
-        target = inspect_target(path, crs=_FRAME.crs, mode="append" if append else "new")
+        target = inspect_target(path, _FRAME, mode="append" if append else "new")
         write_layer(batches(rows), target, _INFO)
     seconds, cpu = time.perf_counter() - start, time.process_time() - start_cpu
     peak = peak_rss_mb()

@@ -9,6 +9,7 @@ import re
 import shutil
 import socket
 import tempfile
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -19,13 +20,17 @@ from nssa_gis.errors import NssaError, UsageError, memory_error
 SOFTWARE = "nssa-gis"
 
 
+#: Longest name of a file in nearly every file system, bytes.
+_MOST_BYTES = 255
+
+
 def printable(path: str | os.PathLike[str]) -> str:
     """Return a path as text that can be printed anywhere; bytes that are not UTF-8 are escaped."""
     return os.fspath(path).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def check_name(path: str | os.PathLike[str], what: str) -> None:
-    """Check that a file name is not empty and is UTF-8, because it is written into layers.
+    """Check that a file name is not empty or too long, and is UTF-8, because it is written into layers.
 
     Parameters
     ----------
@@ -38,13 +43,18 @@ def check_name(path: str | os.PathLike[str], what: str) -> None:
     UsageError
         The name is empty.
     NssaError
-        The name is not UTF-8.
+        The name is not UTF-8, or longer than file systems allow.
     """
     name = os.fspath(path)
     if not name:
         raise UsageError(f"the name of {what} is empty; give a file")
     if printable(name) != name:
         raise NssaError(f"{printable(name)}: the name of {what} is not UTF-8; rename the file")
+    length = len(os.path.basename(name).encode())
+    if length > _MOST_BYTES and "://" not in name and not name.startswith("/vsi"):
+        raise NssaError(
+            f"{os.path.dirname(name) or '.'}: the name of {what} is too long: {length} bytes of {_MOST_BYTES}"
+        )
 
 
 def check_free(path: Path, overwrite: bool) -> None:
@@ -84,6 +94,8 @@ def keep_inputs(outputs: Iterable[str | os.PathLike[str]], inputs: Iterable[str 
             raise UsageError(f"the output is also an input: {output}; choose another name")
 
 
+#: Longest name of a file of ours; more is added to that of a hidden folder.
+_NAME_BYTES = _MOST_BYTES - 30
 #: Less free space than this explains a failed write, bytes.
 _NO_ROOM = 1 << 20
 
@@ -116,23 +128,37 @@ def atomic_write(path: str | os.PathLike[str], *, replace: bool = True, stale: I
         behind, and an older file stays as it was.
     """
     target = Path(os.path.realpath(path))  # a move would replace a symbolic link
-    folder = _hidden_folder(target)
+    with scratch_folder(target) as folder:
+        try:
+            partial = folder / target.name
+            yield partial
+            made = [*sorted(file for file in folder.iterdir() if file != partial), partial]
+            for file in made:
+                _sync(file)
+            if not replace and target.exists():
+                raise NssaError(f"{printable(path)}: appeared meanwhile; give another name or --overwrite")
+            targets = [target.with_name(file.name) for file in made]
+            for file in stale:
+                if file not in targets:
+                    file.unlink(missing_ok=True)
+            for file, place in zip(made, targets, strict=True):
+                os.replace(file, place)
+        except OSError as error:
+            raise write_error(path, error) from error
+
+
+@contextlib.contextmanager
+def scratch_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a hidden folder beside a file, removed at the end; :func:`remove_leftovers` finds what a killed run left.
+
+    Raises
+    ------
+    NssaError
+        The folder of ``path`` does not exist or cannot be written to.
+    """
+    folder = _hidden_folder(Path(path))
     try:
-        partial = folder / target.name
-        yield partial
-        made = [*sorted(file for file in folder.iterdir() if file != partial), partial]
-        for file in made:
-            _sync(file)
-        if not replace and target.exists():
-            raise NssaError(f"{printable(path)}: appeared meanwhile; give another name or --overwrite")
-        targets = [target.with_name(file.name) for file in made]
-        for file in stale:
-            if file not in targets:
-                file.unlink(missing_ok=True)
-        for file, place in zip(made, targets, strict=True):
-            os.replace(file, place)
-    except OSError as error:
-        raise write_error(path, error) from error
+        yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -216,8 +242,19 @@ def write_error(path: str | os.PathLike[str], error: Exception) -> NssaError:
     )
 
 
+def beside(path: Path, suffix: str) -> Path:
+    """Path of a file that belongs to an output and is named after it; a name near the limit is shortened."""
+    name = path.name + suffix
+    if len(os.fsencode(name)) > _NAME_BYTES:
+        mark = f"~{zlib.crc32(os.fsencode(path.name)):08x}"
+        kept = os.fsencode(path.name)[: _NAME_BYTES - len(mark) - len(suffix)].decode("utf-8", "ignore")
+        name = kept + mark + suffix
+    return path.with_name(name)
+
+
 def _prefix(path: Path) -> str:
-    return f".{path.name}.partial-"
+    # mkdtemp adds to it
+    return beside(path.with_name(f".{path.name}"), ".partial-").name
 
 
 def _hidden_folder(path: Path) -> Path:
@@ -261,7 +298,7 @@ class OutputLock:
     def __init__(self, output: Path) -> None:
         import filelock  # 30 ms that a command without an output need not wait for
 
-        self.path = output.with_name(output.name + ".lock")
+        self.path = beside(output, ".lock")
         self._lock = filelock.FileLock(self.path, timeout=0)
         try:
             if not output.parent.is_dir():  # filelock would create it

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from pyproj import CRS, Transformer
+from pyproj import CRS
 
+from nssa_gis.geo.crs import transformer
 from nssa_gis.vector.reader import read_layer
 
 
@@ -113,6 +114,6 @@ def _read(
     polygons = layer.shapes
     values = layer.columns[field] if field in layer.columns else np.ones(len(layer))
     if crs is not None and layer.crs is not None and layer.crs != crs:
-        change = Transformer.from_crs(layer.crs, crs, always_xy=True)
+        change = transformer(layer.crs, crs)
         polygons = shapely.transform(polygons, lambda p: np.column_stack(change.transform(p[:, 0], p[:, 1])))
     return polygons, values, layer.crs

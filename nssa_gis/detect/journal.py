@@ -34,7 +34,7 @@ import numpy as np
 
 from nssa_gis.boxes.columns import GridDetections
 from nssa_gis.errors import NssaError
-from nssa_gis.files import atomic_write
+from nssa_gis.files import atomic_write, beside
 
 _MAGIC = b"NSSAJRN1"
 _HEAD = struct.Struct("<QI")
@@ -55,7 +55,7 @@ _SYNC_SECONDS = 5.0
 
 def journal_path(output: Path) -> Path:
     """Return where the journal of an output lies."""
-    return output.with_name(output.name + ".journal")
+    return beside(output, ".journal")
 
 
 class Journal:

@@ -129,6 +129,12 @@ class DetectOptions(Parameters):
         description="CRS of --bounds, such as EPSG:4326.",
         json_schema_extra=about("Scene", "result", metavar="CRS", default_text="the scene's"),
     )
+    crs: str | None = Field(
+        default=None,
+        min_length=1,
+        description="CRS of a scene whose file states none, such as EPSG:25832 for a picture with a world file.",
+        json_schema_extra=about("Scene", "result", metavar="CRS", default_text="the file's"),
+    )
     tile: int | None = Field(
         default=None,
         ge=64,
@@ -210,15 +216,15 @@ class DetectOptions(Parameters):
         return self
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return what of these options the layer's records depend on, as plain JSON values.
+        """Return what of these options the detections depend on, as plain JSON values.
 
         Returns
         -------
         dict
-            Option name to value; options that change only the way of working (batch size...) are left out, and
-            so is ``aoi``: what it names counts, not how it is spelt.
+            Option name to value. Options that change only the way of working (batch size...) or the layer made of the
+            detections (its CRS...) are left out, and so is ``aoi``: what it names counts, not how it is spelt.
         """
-        kept = {name for name, effect in self.effects().items() if effect != "run"} - {"aoi"}
+        kept = {name for name, effect in self.effects().items() if effect == "result"} - {"aoi"}
         return self.model_dump(mode="json", include=kept)
 
 
@@ -249,6 +255,7 @@ class DetectArguments(DetectorArguments, total=False):
     readers: int | None
     of: str | None
     geometry: Literal["polygon", "point"]
+    crs: str | None
     t_crs: str | None
     overwrite: bool
     append: bool

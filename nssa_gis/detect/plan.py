@@ -15,6 +15,7 @@ from nssa_gis.detect.options import DetectOptions
 from nssa_gis.detect.working_grid import tile_grid, working_grid
 from nssa_gis.errors import NssaError, UsageError
 from nssa_gis.geo.aoi import Area
+from nssa_gis.geo.crs import named_or_none
 from nssa_gis.geo.grid import TileGrid
 from nssa_gis.raster.coverage import choose_overview, empty_tiles
 from nssa_gis.raster.radiometry import Scaling, choose_bands, scaling_for
@@ -210,9 +211,6 @@ def _labels(info: ModelInfo, options: DetectOptions) -> NDArray[np.int16] | None
 
 
 def _area(scene: Scene, options: DetectOptions, warn: Callable[[str], None]) -> Area | None:
-    from pyproj import CRS
-    from pyproj.exceptions import CRSError
-
     if options.aoi is not None:
         geometries, crs = read_area(options.aoi, warn)
         try:
@@ -221,10 +219,7 @@ def _area(scene: Scene, options: DetectOptions, warn: Callable[[str], None]) -> 
             raise type(error)(f"--aoi {options.aoi}: {error}") from error
     if options.bounds is None:
         return None
-    try:
-        crs = None if options.bounds_crs is None else CRS.from_user_input(options.bounds_crs)
-    except CRSError:
-        raise UsageError(f"--bounds-crs {options.bounds_crs}: not a CRS; use one such as EPSG:4326") from None
+    crs = named_or_none(options.bounds_crs, "--bounds-crs")
     if crs is not None and scene.frame.crs is None:
         raise NssaError(f"--bounds-crs: the scene has no CRS: {scene.path}; give --bounds in pixels")
     return Area.from_bounds(options.bounds, crs, scene.frame)

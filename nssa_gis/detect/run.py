@@ -31,6 +31,7 @@ from nssa_gis.detect.tiles import TileRows
 from nssa_gis.errors import NssaError
 from nssa_gis.events import Progress, Reporter
 from nssa_gis.files import OutputLock, check_name, keep_inputs, masked, remove_leftovers
+from nssa_gis.geo.crs import named_or_none
 from nssa_gis.raster.scene import Scene, open_scene
 from nssa_gis.seams.merge import SeamMerger
 from nssa_gis.vector.areas import split_area
@@ -85,7 +86,7 @@ def detect_scene(
     report = Reporter(progress)
     check_name(output, "the output")
     output = Path(output)
-    with open_scene(scene) as opened:
+    with open_scene(scene, named_or_none(options.crs, "--crs")) as opened:
         _keep_inputs(opened, output, detector, options)
         plan = make_plan(opened, detector.info, options)
         for warning in plan.warnings:
@@ -338,7 +339,7 @@ def _inspect(output: Path, mode: Mode, scene: Scene, options: DetectOptions) -> 
     """Inspect the output, in the mode in which the run was started."""
     return inspect_target(
         output,
-        crs=scene.frame.crs if scene.frame.georeferenced else None,
+        scene.frame,
         driver=options.of,
         mode=mode,
         t_crs=options.t_crs,

@@ -11,6 +11,7 @@ import shapely
 from numpy.typing import ArrayLike, NDArray
 
 from nssa_gis.errors import NssaError
+from nssa_gis.geo.crs import transformer
 from nssa_gis.geo.frame import Frame, map_period
 
 #: A long edge bends when the projection changes. It is split into pieces of this part of the scene's diagonal.
@@ -115,12 +116,12 @@ def _to_pixels(shape: shapely.Geometry, crs: pyproj.CRS | None, frame: Frame) ->
         for s in shifts
     ]
     near = shapely.segmentize(shapely.union_all(parts), np.hypot(x1 - x0, y1 - y0) / _PIECES)
-    transformer = None if own else pyproj.Transformer.from_crs(crs, frame.crs, always_xy=True)
+    change = None if crs is None or frame.crs is None or own else transformer(crs, frame.crs)
 
     def project(coordinates: NDArray[np.float64]) -> NDArray[np.float64]:
         x, y = coordinates.T
-        if transformer is not None:
-            x, y = transformer.transform(x, y)
+        if change is not None:
+            x, y = change.transform(x, y)
             if frame.x_period is not None:
                 middle = frame.to_map(frame.width / 2, frame.height / 2)[0]
                 x = x - frame.x_period * np.round((x - middle) / frame.x_period)
@@ -135,8 +136,8 @@ def _to_pixels(shape: shapely.Geometry, crs: pyproj.CRS | None, frame: Frame) ->
 def _surroundings(frame: Frame, crs: pyproj.CRS | None, period: float | None) -> tuple[float, float, float, float]:
     """Bounds of the scene in a CRS (None: its own) with a margin; x goes on beyond 180 at the antimeridian."""
     x, y = frame.to_map(*np.meshgrid(np.linspace(0, frame.width, 33), np.linspace(0, frame.height, 33)))
-    if crs is not None:
-        x, y = pyproj.Transformer.from_crs(frame.crs, crs, always_xy=True).transform(x, y)
+    if crs is not None and frame.crs is not None:
+        x, y = transformer(frame.crs, crs).transform(x, y)
         if period is not None:
             x = x - period * np.round((x - x[16, 16]) / period)
     seen = np.isfinite(x) & np.isfinite(y)

@@ -67,7 +67,7 @@ class Frame:
     @property
     def georeferenced(self) -> bool:
         """Whether the map coordinates have a CRS. With a world file alone they have none, and there are no metres."""
-        return self.crs is not None and self._placed
+        return self.crs is not None and self.placed
 
     def to_map(self, x: ArrayLike, y: ArrayLike) -> tuple[Floats, Floats]:
         """Transform pixel positions to map coordinates.
@@ -156,7 +156,8 @@ class Frame:
         return map_period(self.crs)
 
     @property
-    def _placed(self) -> bool:
+    def placed(self) -> bool:
+        """Whether there is a mapping to map coordinates, with a CRS or without; else they are the pixels."""
         return self.transform is not None or bool(self.gcps) or self.rpcs is not None
 
     @cached_property
@@ -171,7 +172,7 @@ class Frame:
 
     @cached_property
     def _metric(self) -> GroundMetric | None:
-        if self.crs is None or not self._placed:
+        if self.crs is None or not self.placed:
             return None
         return ground_metric(self.to_map, self.crs, self.width, self.height)
 

@@ -12,6 +12,7 @@ import shapely
 from numpy.typing import NDArray
 
 from nssa_gis.errors import NssaError
+from nssa_gis.geo.crs import transformer
 from nssa_gis.geo.frame import Frame
 from nssa_gis.raster.scene import Scene
 from nssa_gis.vector.reader import read_layer
@@ -115,12 +116,10 @@ def _to_pixels(
     x, y = shapely.get_coordinates(shapes).T
     if crs is not None and frame.crs is not None and not crs.equals(frame.crs, ignore_axis_order=True):
         try:
-            x, y = pyproj.Transformer.from_crs(crs, frame.crs, always_xy=True).transform(x, y)
-        except pyproj.exceptions.ProjError as error:
-            raise NssaError(
-                f"{path}: its CRS {crs.name} cannot be converted to that of the scene, {frame.crs.name} ({error})"
-            ) from error
-    if frame.transform is None and not frame.gcps and frame.rpcs is None:
+            x, y = transformer(crs, frame.crs).transform(x, y)
+        except NssaError as error:
+            raise NssaError(f"{path}: {error}") from error
+    if not frame.placed:
         y = -y  # the layer of a plain image has its rows downwards from y = 0
     elif frame.x_period is not None:  # across the antimeridian both sides are meant
         centre = frame.to_map(frame.width / 2, frame.height / 2)[0]

@@ -24,3 +24,9 @@ class PreviewOptions(Parameters):
         description="Number of places that are drawn enlarged.",
         json_schema_extra=about("Output", "output", metavar="N"),
     )
+    crs: str | None = Field(
+        default=None,
+        min_length=1,
+        description="CRS of a scene whose file states none, as given to detect.",
+        json_schema_extra=about("Scene", "output", metavar="CRS", default_text="the file's"),
+    )

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pyproj
 from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
 from nssa_gis.errors import UsageError
 from nssa_gis.files import SOFTWARE, atomic_write, check_name, keep_inputs
+from nssa_gis.geo.crs import named_or_none
 from nssa_gis.pictures.objects import NO_CLASS, Objects, read_objects
 from nssa_gis.pictures.options import PreviewOptions
 from nssa_gis.pictures.view import SceneView
@@ -34,6 +36,7 @@ def preview(
     *,
     size: int = 1600,
     details: int = 3,
+    crs: str | None = None,
 ) -> Path:
     """Draw a scene with the objects of a layer as a PNG picture; an existing one is replaced.
 
@@ -45,6 +48,8 @@ def preview(
         Longest side of the overview, pixels, 200 to 8000.
     details : int
         Number of enlarged places, 0 to 8.
+    crs : str, optional
+        CRS of a scene whose file states none.
 
     Returns
     -------
@@ -56,8 +61,9 @@ def preview(
     UsageError, NssaError
         As :func:`draw_preview`; or a number is out of bounds.
     """
-    options = PreviewOptions.parse({"size": size, "details": details})
-    draw_preview(scene, layer, output, max_side=options.size, details=options.details)
+    options = PreviewOptions.parse({"size": size, "details": details, "crs": crs})
+    named = named_or_none(options.crs, "--crs")
+    draw_preview(scene, layer, output, max_side=options.size, details=options.details, crs=named)
     return Path(output)
 
 
@@ -68,6 +74,7 @@ def draw_preview(
     *,
     max_side: int = 1600,
     details: int = 3,
+    crs: pyproj.CRS | None = None,
 ) -> None:
     """Draw the scene with its objects on the left and the densest places enlarged on the right.
 
@@ -86,6 +93,8 @@ def draw_preview(
         Longest side of the overview, pixels.
     details : int
         Number of enlarged places; fewer are drawn if there are no more objects.
+    crs : pyproj.CRS, optional
+        CRS of a scene whose file states none.
 
     Raises
     ------
@@ -100,7 +109,7 @@ def draw_preview(
     png_path = Path(png_path)
     if png_path.suffix.lower() != ".png":
         raise UsageError(f"{png_path}: the picture is a PNG; end its name in .png")
-    with open_scene(scene_path) as scene:
+    with open_scene(scene_path, crs) as scene:
         keep_inputs([png_path], [*scene.files, layer_path])
         picture = _compose(SceneView(scene), read_objects(layer_path, scene), max_side, details)
     origin = PngInfo()

@@ -35,8 +35,15 @@ READ_ERRORS = (RasterioError, CPLE_BaseError, OSError, UnicodeError)
 Box = tuple[int, int, int, int]
 
 
-def open_scene(path: str | os.PathLike[str]) -> Scene:
+def open_scene(path: str | os.PathLike[str], crs: pyproj.CRS | None = None) -> Scene:
     """Open an image: a local file, a ``/vsi`` path, or an ``http(s)`` address.
+
+    Parameters
+    ----------
+    path : str or path
+    crs : pyproj.CRS, optional
+        Of the map coordinates, for a file that states none, such as a picture with a world file. A file that states
+        its own keeps it, and `Scene.notes` says so.
 
     Returns
     -------
@@ -49,7 +56,7 @@ def open_scene(path: str | os.PathLike[str]) -> Scene:
         The file does not exist, is not an image (a vector layer, a folder), is truncated, has no bands or complex
         numbers, or contains several images; or the installed libraries do not know the coordinate systems.
     """
-    return Scene(path)
+    return Scene(path, crs)
 
 
 class Scene:
@@ -90,7 +97,7 @@ class Scene:
         Decimation of the overviews.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], crs: pyproj.CRS | None = None) -> None:
         self.path = os.fspath(path)
         check_name(self.path, "the scene")
         require_databases()
@@ -100,12 +107,12 @@ class Scene:
             self.dataset = held.enter_context(_open(self.path))
             try:
                 with rasterio.Env():
-                    self._describe()
+                    self._describe(crs)
             except READ_ERRORS as error:
                 raise damaged(self.path, error) from error
             self._held = held.pop_all()
 
-    def _describe(self) -> None:
+    def _describe(self, crs: pyproj.CRS | None) -> None:
         data = self.dataset
         _refuse_unusable(self.path, data)
         self.count: int = data.count
@@ -129,7 +136,12 @@ class Scene:
             )
             self.alpha = None
         self._mask_band = tagged is None and not kinds <= {MaskFlags.all_valid, MaskFlags.nodata}
-        self.frame = _frame(self.path, data)
+        self.frame = _frame(self.path, data, crs)
+        if crs is not None and not (self.frame.crs is not None and crs.equals(self.frame.crs, ignore_axis_order=True)):
+            reason = (
+                f"the file states its own, {self.frame.crs.name}" if self.frame.crs else "the file has no georeference"
+            )
+            self.notes += (f"{self.path}: --crs {crs.name} is not used: {reason}",)
 
     @property
     def local(self) -> bool:
@@ -371,7 +383,7 @@ def _palette(data: rasterio.DatasetReader) -> NDArray[np.uint8]:
     return table
 
 
-def _frame(path: str, data: rasterio.DatasetReader) -> Frame:
+def _frame(path: str, data: rasterio.DatasetReader, named: pyproj.CRS | None) -> Frame:
     """Use the first of geotransform, control points and RPC, as GDAL does."""
     crs, transform, rpcs = data.crs, None, None
     gcps: tuple[GroundControlPoint, ...] = ()
@@ -385,7 +397,7 @@ def _frame(path: str, data: rasterio.DatasetReader) -> Frame:
     else:
         crs = None  # a CRS without a mapping: map coordinates are pixels, and those have no CRS
     try:
-        known = pyproj.CRS.from_wkt(crs.to_wkt()) if crs else None
+        known = pyproj.CRS.from_wkt(crs.to_wkt()) if crs else named if transform is not None or gcps else None
         return Frame(data.width, data.height, known, transform, gcps, rpcs)
     except (ValueError, pyproj.exceptions.ProjError) as error:
         raise NssaError(f"{path}: its georeference cannot be used: {error}; repair it with gdal_edit") from error

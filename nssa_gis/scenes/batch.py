@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+import pyproj
 import shapely
-from pyproj.exceptions import ProjError
 
 from nssa_gis.detect.detector import Detector
 from nssa_gis.detect.journal import journal_path
@@ -21,6 +21,7 @@ from nssa_gis.errors import NssaError, UsageError, explained
 from nssa_gis.events import Event, Progress, Reporter, silent
 from nssa_gis.files import check_name, make_folder, masked
 from nssa_gis.geo.aoi import OutsideScene
+from nssa_gis.geo.crs import named_or_none
 from nssa_gis.raster.scene import open_scene
 from nssa_gis.scenes.finding import NothingReadable, find_scenes, output_names
 from nssa_gis.scenes.overlaps import outline, overlapping
@@ -176,6 +177,7 @@ def run_batch(
     finding = find_scenes(inputs)
     scenes = [one.path for one in finding.scenes]
     outputs = output_names(finding.scenes, Path(folder), _extension(options.of))
+    named = named_or_none(options.crs, "--crs")
     make_folder(Path(folder), "choose another output folder")
     for note in finding.notes:
         report.warn(note)
@@ -187,7 +189,7 @@ def run_batch(
 
         outcome = _run_one(detector, scene, output, options, tagged)
         outcomes.append(outcome)
-        outlines.append(_outline(scene) if outcome.status in ("done", "present") else None)
+        outlines.append(_outline(scene, named) if outcome.status in ("done", "present") else None)
     for note in _about_all(scenes, outcomes, outlines):
         report.warn(note)
     return BatchResult(tuple(outcomes), tuple(report.warnings))
@@ -254,11 +256,11 @@ def _present(scene: str, output: Path, started: float, progress: Progress) -> Ou
     return Outcome(scene, output, "present", objects, time.monotonic() - started)
 
 
-def _outline(scene: str) -> shapely.Polygon | None:
+def _outline(scene: str, crs: pyproj.CRS | None) -> shapely.Polygon | None:
     try:
-        with open_scene(scene) as opened:
+        with open_scene(scene, crs) as opened:
             return outline(opened.frame)
-    except (NssaError, ProjError):  # its own run told what is wrong with it
+    except NssaError:  # its own run told what is wrong with it
         return None
 
 

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import shapely
-from pyproj import Transformer
+from pyproj import CRS
 
+from nssa_gis.geo.crs import transformer
 from nssa_gis.geo.frame import Frame
 
 #: A strip narrower than this holds no object of interest as a whole, metres; neighbours may share a row of pixels.
@@ -19,14 +20,13 @@ _POINTS = 9
 
 def outline(frame: Frame) -> shapely.Polygon | None:
     """Outline of a scene in longitude and latitude; None without a CRS, or where there are no such coordinates."""
-    if not frame.georeferenced:
+    if frame.crs is None or not frame.placed:
         return None
     steps = np.linspace(0, 1, _POINTS)
     ends, zero = np.ones(_POINTS), np.zeros(_POINTS)
     x = np.concatenate([steps, ends, steps[::-1], zero]) * frame.width
     y = np.concatenate([zero, steps, ends, steps[::-1]]) * frame.height
-    transformer = Transformer.from_crs(frame.crs, 4326, always_xy=True)
-    longitude, latitude = transformer.transform(*frame.to_map(x, y))
+    longitude, latitude = transformer(frame.crs, CRS.from_epsg(4326)).transform(*frame.to_map(x, y))
     longitude = longitude[0] + (longitude - longitude[0] + 180) % 360 - 180  # a scene on the antimeridian is one piece
     points = np.stack([longitude, latitude], axis=1)
     if not np.isfinite(points).all():

@@ -13,6 +13,9 @@ import shapely
 
 from nssa_gis.errors import NssaError
 from nssa_gis.files import check_name
+from nssa_gis.vector.paths import gdal_path
+from nssa_gis.vector.reader import read_layer
+from nssa_gis.vector.target import DRIVERS
 
 
 def read_area(
@@ -39,24 +42,35 @@ def read_area(
         The file or the layer does not exist, it is not a vector file, or it has no geometries.
     """
     path, layer = split_area(source)
+    if DRIVERS.get(os.path.splitext(path)[1].lower()) == "Parquet":  # GDAL reads it only where it was built for it
+        read = read_layer(path, [])
+        wkb, crs = read.wkb, read.crs
+    else:
+        wkb, crs = _read(path, layer, warn)
+    shapes = shapely.force_2d(shapely.from_wkb(wkb))
+    shapes = shapes[~shapely.is_missing(shapes) & ~shapely.is_empty(shapes)]
+    if not len(shapes):
+        raise NssaError(f"{path}: the area is empty; give a polygon layer")
+    return shapes, crs
+
+
+def _read(path: str, layer: str | None, warn: Callable[[str], None] | None) -> tuple[np.ndarray, pyproj.CRS | None]:
+    """Geometries as WKB and the CRS of a layer, read by GDAL."""
     try:
-        kinds = {str(name): str(kind) for name, kind in pyogrio.list_layers(path)}
-        layers = list(kinds)
-        if layer is not None and layer not in layers:
-            raise NssaError(f"{path}: it has no layer {layer!r}; its layers: {', '.join(layers)}")
-        if not layers:
-            raise NssaError(f"{path}: it has no vector layer; give a polygon layer")
-        meta, _, wkb, _ = pyogrio.raw.read(path, layer=layer or _choose(path, kinds, warn), columns=[], force_2d=True)
+        with gdal_path(path) as plain:
+            kinds = {str(name): str(kind) for name, kind in pyogrio.list_layers(plain)}
+            if layer is not None and layer not in kinds:
+                raise NssaError(f"{path}: it has no layer {layer!r}; its layers: {', '.join(kinds)}")
+            if not kinds:
+                raise NssaError(f"{path}: it has no vector layer; give a polygon layer")
+            meta, _, wkb, _ = pyogrio.raw.read(plain, layer=layer or _choose(path, kinds, warn), columns=[])
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, OSError, ValueError) as error:
         text = " ".join(str(error).split())
         raise NssaError(
             f"{path}: the area cannot be read; give a polygon layer such as a GeoPackage ({text})"
         ) from error
-    shapes = shapely.from_wkb(wkb) if wkb is not None else np.empty(0, object)
-    shapes = shapes[~shapely.is_missing(shapes) & ~shapely.is_empty(shapes)]
-    if not len(shapes):
-        raise NssaError(f"{path}: the area is empty; give a polygon layer")
-    return shapes, pyproj.CRS.from_user_input(meta["crs"]) if meta.get("crs") else None
+    crs = pyproj.CRS.from_user_input(meta["crs"]) if meta.get("crs") else None
+    return np.empty(0, object) if wkb is None else wkb, crs
 
 
 def _choose(path: str, kinds: dict[str, str], warn: Callable[[str], None] | None) -> str:

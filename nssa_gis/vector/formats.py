@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import warnings
 from collections.abc import Callable, Mapping
@@ -18,6 +19,7 @@ import shapely
 from pyproj import CRS
 
 from nssa_gis.errors import NssaError
+from nssa_gis.vector.geopackage import ExistingLayer
 from nssa_gis.vector.schema import GEOMETRY, LayerInfo
 from nssa_gis.vector.target import Target
 from nssa_gis.vector.wkb import from_wkb, to_wkb
@@ -32,7 +34,7 @@ _DBF_LIMIT = 2**31 - 1
 
 
 def write_rows(rows: pa.RecordBatchReader, path: Path, target: Target, info: LayerInfo) -> None:
-    """Write a stream of rows as a new layer, or behind those of the layer that is there.
+    """Write a stream of rows as a new file with one layer.
 
     Parameters
     ----------
@@ -56,7 +58,7 @@ def write_rows(rows: pa.RecordBatchReader, path: Path, target: Target, info: Lay
     if target.driver == "CSV":
         _write_csv(rows, path)
         return
-    options = {} if target.existing else _OPTIONS[target.driver](target, info)
+    options = _OPTIONS[target.driver](target, info)
     with warnings.catch_warnings():
         # A missing CRS is said by the program itself; a shortened Shapefile field is documented.
         warnings.simplefilter("ignore")
@@ -66,9 +68,8 @@ def write_rows(rows: pa.RecordBatchReader, path: Path, target: Target, info: Lay
             layer=target.layer,
             driver=target.driver,
             geometry_name=GEOMETRY,
-            geometry_type=_geometry_type(info),
+            geometry_type=_geometry_type(target, info),
             crs=None if target.crs is None else target.crs.to_wkt(),
-            append=target.existing is not None,
             **options,
         )
 
@@ -97,7 +98,8 @@ def check_rows(path: Path, target: Target, rows: int) -> None:
         It is not.
     """
     if target.driver in ("GPKG", "FlatGeobuf", "ESRI Shapefile"):
-        stored = pyogrio.read_info(path, layer=target.layer, force_feature_count=True)["features"]
+        named = target.layer if target.driver == "GPKG" else None
+        stored = pyogrio.read_info(path, layer=named, force_feature_count=True)["features"]
         if stored != rows:
             raise OSError(f"only {stored} of {rows} objects were stored")
     elif target.driver == "GeoJSON":
@@ -111,15 +113,32 @@ def columns_for(batch: pa.RecordBatch, target: Target) -> pa.RecordBatch:
     """Give rows the coordinates and columns that the format of the target wants."""
     if target.driver == "GeoJSON" and target.crs is not None:
         return with_geometry(batch, _into_range(from_wkb(batch[GEOMETRY])))
+    if target.existing is not None and (target.existing.multi or target.existing.has_z):
+        return batch.set_column(batch.schema.get_field_index(GEOMETRY), GEOMETRY, _as_there(batch, target.existing))
     if target.driver != "CSV":
         return batch
-    decimals = _DEGREE_DECIMALS if target.crs is not None and target.crs.is_geographic else _MAP_DECIMALS
+    decimals = _decimals(target)
     shapes = shapely.from_wkb(batch[GEOMETRY].to_numpy(zero_copy_only=False))
     text = shapely.to_wkt(shapes, rounding_precision=decimals) if len(batch) else []
     x, y = np.round(from_wkb(batch[GEOMETRY]).mean(axis=1), decimals).T
     batch = batch.remove_column(batch.schema.get_field_index(GEOMETRY))
     added = {"WKT": pa.array(text, pa.string()), "center_x": pa.array(x), "center_y": pa.array(y)}
     return pa.record_batch([*added.values(), *batch.columns], names=[*added, *batch.schema.names])
+
+
+def _as_there(batch: pa.RecordBatch, there: ExistingLayer) -> pa.Array:
+    """Geometries in the form that an existing layer has: of several parts, with heights (0)."""
+    shapes = shapely.from_wkb(batch[GEOMETRY].to_numpy(zero_copy_only=False))
+    if there.multi:
+        make = shapely.multipoints if "POINT" in there.geometry else shapely.multipolygons
+        shapes = make(shapes, indices=np.arange(len(shapes))) if len(shapes) else shapes
+    return pa.array(shapely.to_wkb(shapely.force_3d(shapes) if there.has_z else shapes), pa.binary())
+
+
+def _decimals(target: Target) -> int:
+    """Decimals of a coordinate in a text format: a hundredth of a pixel in any unit."""
+    usual = _DEGREE_DECIMALS if target.crs is not None and target.crs.is_geographic else _MAP_DECIMALS
+    return max(usual, math.ceil(2 - math.log10(target.step)))
 
 
 def with_geometry(batch: pa.RecordBatch, coords: np.ndarray[Any, np.dtype[np.float64]]) -> pa.RecordBatch:
@@ -156,15 +175,16 @@ def _shapefile(target: Target, info: LayerInfo) -> dict[str, Any]:
 
 
 def _geojson(target: Target, info: LayerInfo) -> dict[str, Any]:
-    """Options for RFC 7946; a scene without CRS gives image pixels, which the RFC does not foresee."""
-    metadata = info.all_metadata()
+    """Options for RFC 7946; it does not foresee an image without place, whose layer says so as older GeoJSON did."""
+    members: dict[str, Any] = {"nssa_gis": info.all_metadata()}
     if target.crs is None:
-        metadata["coordinates"] = "image pixels, y upwards (row 10 is y = -10): the scene has no CRS"
+        members["crs"] = None
+        members["nssa_gis"]["coordinates"] = "image pixels, y upwards (row 10 is y = -10): the scene has no CRS"
     options = {
         "RFC7946": "NO" if target.crs is None else "YES",
-        "COORDINATE_PRECISION": str(_MAP_DECIMALS if target.crs is None else _DEGREE_DECIMALS),
+        "COORDINATE_PRECISION": str(_decimals(target)),
         "AUTODETECT_JSON_STRINGS": "NO",
-        "FOREIGN_MEMBERS_COLLECTION": json.dumps({"nssa_gis": metadata}, ensure_ascii=False),
+        "FOREIGN_MEMBERS_COLLECTION": json.dumps(members, ensure_ascii=False),
     }
     return {"layer_options": options}
 
@@ -179,15 +199,18 @@ _OPTIONS: Mapping[str, Callable[[Target, LayerInfo], dict[str, Any]]] = {
 _GEOJSON_END = b"]\n}\n"
 
 
-def _geometry_type(info: LayerInfo) -> str:
-    return info.geometry.capitalize()
+def _geometry_type(target: Target, info: LayerInfo) -> str:
+    there = target.existing
+    if there is None:
+        return info.geometry.capitalize()
+    return f"{'Multi' if there.multi else ''}{info.geometry.capitalize()}{' Z' if there.has_z else ''}"
 
 
 def _write_parquet(rows: pa.RecordBatchReader, path: Path, target: Target, info: LayerInfo) -> None:
     """Write GeoParquet 1.1, one row group a batch, zstd; the run's metadata under the key ``nssa_gis``."""
     column: dict[str, Any] = {
         "encoding": "WKB",
-        "geometry_types": [_geometry_type(info)],
+        "geometry_types": [_geometry_type(target, info)],
         # An explicit null: a missing key would mean longitude and latitude.
         "crs": _projjson(target.crs),
     }

@@ -17,6 +17,7 @@ from pyproj import CRS
 from pyproj.exceptions import CRSError
 
 from nssa_gis.errors import NssaError
+from nssa_gis.vector.paths import gdal_path
 from nssa_gis.vector.schema import FIELDS
 from nssa_gis.vector.target import DRIVERS
 
@@ -104,7 +105,8 @@ def count_rows(path: str | os.PathLike[str]) -> int:
             import pyarrow.parquet as pq
 
             return int(pq.read_metadata(path).num_rows)
-        return int(pyogrio.read_info(path, layer=_first_layer(path), force_feature_count=True)["features"])
+        with gdal_path(path) as plain:
+            return int(pyogrio.read_info(plain, layer=_first_layer(path, plain), force_feature_count=True)["features"])
     except (RuntimeError, OSError, ValueError) as error:
         raise _unreadable(path, error) from error
 
@@ -113,9 +115,9 @@ def _unreadable(path: Path, error: Exception) -> NssaError:
     return NssaError(f"{path}: cannot be read ({' '.join(str(error).split())}); give the file that detect wrote")
 
 
-def _first_layer(path: Path) -> str:
+def _first_layer(path: Path, plain: str) -> str:
     """Name of the first layer with geometry: the styles of a GeoPackage are a layer without."""
-    name: str | None = next((name for name, kind in pyogrio.list_layers(path) if kind is not None), None)
+    name: str | None = next((name for name, kind in pyogrio.list_layers(plain) if kind is not None), None)
     if name is None:
         raise NssaError(f"{path}: it has no layer with geometry; give the file that detect wrote")
     return name
@@ -124,11 +126,11 @@ def _first_layer(path: Path) -> str:
 def _read_gdal(
     path: Path, columns: Sequence[str] | None, layer: str | None
 ) -> tuple[NDArray[np.object_], Any, dict[str, NDArray[Any]]]:
-    if layer is None:
-        layer = _first_layer(path)
     wanted = None if columns is None else [*columns, *(short for short, name in _FULL_NAMES.items() if name in columns)]
     options = {"KEEP_GEOM_COLUMNS": "NO"} if path.suffix.lower() == ".csv" else {}
-    meta, _, wkb, values = pyogrio.raw.read(path, layer=layer, columns=wanted, **options)
+    with gdal_path(path) as plain:
+        named = layer or _first_layer(path, plain)
+        meta, _, wkb, values = pyogrio.raw.read(plain, layer=named, columns=wanted, **options)
     return wkb, meta["crs"], dict(zip(meta["fields"], values, strict=True))
 
 
@@ -138,6 +140,8 @@ def _read_parquet(
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path) as file:
+        if b"geo" not in (file.schema_arrow.metadata or {}):
+            raise NssaError(f"{path}: a Parquet file without geometry; give a GeoParquet file")
         geo = json.loads(file.schema_arrow.metadata[b"geo"])
         place = geo["primary_column"]
         names = [name for name in file.schema_arrow.names if columns is None or name in columns]

@@ -4,25 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from pyproj import CRS, Transformer
-from pyproj.exceptions import CRSError
+from pyproj import CRS
 
-from nssa_gis.errors import NssaError, UsageError
+from nssa_gis.errors import NssaError
+from nssa_gis.geo.crs import transformer
 from nssa_gis.geo.frame import map_period
-
-
-def parse_crs(text: str | CRS) -> CRS:
-    """Read a CRS from anything PROJ knows (``EPSG:4326``, WKT, PROJJSON).
-
-    Raises
-    ------
-    UsageError
-        It is not a CRS.
-    """
-    try:
-        return CRS.from_user_input(text)
-    except CRSError as error:
-        raise UsageError(f"--t-crs {text}: not a known coordinate system; give one like EPSG:4326") from error
 
 
 class Reprojection:
@@ -36,15 +22,17 @@ class Reprojection:
     ----------
     source, target : pyproj.CRS
         Coordinates are always x, y (longitude, latitude), whatever the axis order of the CRS.
+
+    Raises
+    ------
+    NssaError
+        No way is known from one to the other.
     """
 
     def __init__(self, source: CRS, target: CRS) -> None:
         self.target = target
-        self._transformer = (
-            None
-            if source.equals(target, ignore_axis_order=True)
-            else Transformer.from_crs(source, target, always_xy=True)
-        )
+        same = source.equals(target, ignore_axis_order=True)
+        self._transformer = None if same else transformer(source, target)
         self._period = map_period(target)
 
     def __call__(self, coords: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -69,8 +57,8 @@ class Reprojection:
         out = np.stack([x, y], axis=-1)
         if not np.isfinite(out).all():
             raise NssaError(
-                f"--t-crs {self.target.name}: some objects lie outside the area this coordinate system "
-                "can show; choose another one"
+                f"--t-crs {self.target.name}: some objects lie outside the area that this coordinate system can show; "
+                "give another one and --resume"
             )
         return one_side(out, self._period) if self._period else out
 

@@ -185,7 +185,7 @@ def _coords(boxes: NDArray[np.float64], frame: Frame, geometry: GeometryKind) ->
         coords = np.stack([x, y], axis=-1).reshape(-1, 1, 2)
     else:
         coords = np.array(frame.box_corners(boxes), np.float64).reshape(-1, 4, 2)
-    if frame.transform is None and not frame.gcps and frame.rpcs is None:
+    if not frame.placed:
         coords[..., 1] *= -1  # coordinates of a world file are kept; only the y of plain pixels is reversed
     return counterclockwise(coords)
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import pyogrio
-from pyproj import CRS
+import numpy as np
+from pyproj import CRS, Geod
+from pyproj.exceptions import CRSError
 
 from nssa_gis.errors import NssaError, UsageError
 from nssa_gis.files import check_folder
-from nssa_gis.vector.reproject import parse_crs
-from nssa_gis.vector.schema import FIELDS, GeometryKind
+from nssa_gis.geo.crs import named_or_none, transformer
+from nssa_gis.geo.frame import Frame
+from nssa_gis.vector.geopackage import ExistingLayer, existing_layer, other_tables
+from nssa_gis.vector.schema import GeometryKind
 
 Mode = Literal["new", "overwrite", "append"]
 
@@ -32,34 +34,15 @@ DRIVERS: dict[str, str] = {
 _NAMES = tuple(dict.fromkeys(DRIVERS.values()))
 _ALIASES = {**{name.lower(): name for name in _NAMES}, "geoparquet": "Parquet", "shapefile": "ESRI Shapefile"}
 
+#: Characters that GDAL allows in the name of a layer, but not as the first one.
+_NOT_FIRST = "`~!@#$%^&*()+-={}|[]\\:\";'<>?,./"
+#: A CRS is stored right if the places that it gives are this near to those meant, metres.
+_APART_M = 0.5
+
 _SQLITE_SIDECARS = ("-wal", "-shm", "-journal")
 _SHAPEFILE_PARTS = (".shx", ".dbf", ".prj", ".cpg")
 # What other programs add beside a Shapefile and what would be wrong for a new one.
 _SHAPEFILE_SIDECARS = (*_SHAPEFILE_PARTS, ".qpj", ".qix", ".sbn", ".sbx", ".shp.xml")
-
-
-@dataclass(frozen=True)
-class ExistingLayer:
-    """A layer of a GeoPackage that rows are to be added to.
-
-    Attributes
-    ----------
-    name : str
-        The layer named like the file, or the only one.
-    crs : pyproj.CRS or None
-    next_id : int
-        One more than the largest ``id``.
-    rows : int
-        Number of rows.
-    state : tuple of int
-        See :func:`file_state`.
-    """
-
-    name: str
-    crs: CRS | None
-    next_id: int
-    rows: int
-    state: tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -73,15 +56,19 @@ class Target:
     driver : str
         GDAL's name of the format.
     layer : str
-        Name of the layer in the container.
+        Name of the layer in the container; of the table that carries the rows to an existing layer.
     mode : {"new", "overwrite", "append"}
         Whether there may be a file already, and what becomes of it.
     source_crs : pyproj.CRS or None
         CRS of the records that come: the scene's. None: image pixels.
     crs : pyproj.CRS or None
         CRS of the layer.
+    step : float
+        Length of a pixel in the coordinates of the layer.
     existing : ExistingLayer or None
         The layer to add to.
+    others : tuple of str
+        What else an existing GeoPackage holds; it stays.
     """
 
     path: Path
@@ -90,18 +77,14 @@ class Target:
     mode: Mode
     source_crs: CRS | None
     crs: CRS | None
+    step: float
     existing: ExistingLayer | None = None
+    others: tuple[str, ...] = ()
 
     @property
-    def proper_name(self) -> str:
-        """Name of the file with an extension of the format: GDAL takes some formats under no other; --of allows it."""
-        proper = [suffix for suffix, driver in DRIVERS.items() if driver == self.driver]
-        return self.path.name if self.path.suffix.lower() in proper else self.path.name + proper[0]
-
-    @property
-    def replaces(self) -> bool:
-        """Whether a file of this name may be there at the end of the work."""
-        return self.mode == "overwrite" or self.existing is not None
+    def suffix(self) -> str:
+        """An extension of the format: GDAL takes some formats under no other; --of allows any."""
+        return next(suffix for suffix, driver in DRIVERS.items() if driver == self.driver)
 
     @property
     def stale(self) -> list[Path]:
@@ -114,8 +97,8 @@ class Target:
 
 def inspect_target(
     output: str | os.PathLike[str],
+    frame: Frame,
     *,
-    crs: CRS | None,
     driver: str | None = None,
     mode: Mode = "new",
     t_crs: str | CRS | None = None,
@@ -127,13 +110,14 @@ def inspect_target(
     ----------
     output : path
         Output file.
-    crs : pyproj.CRS or None
-        CRS of the scene; None where it has none.
+    frame : Frame
+        Of the scene.
     driver : str or None
         GPKG, GeoJSON, FlatGeobuf, Parquet, "ESRI Shapefile" or CSV; None: by the extension.
     mode : {"new", "overwrite", "append"}
-        "new": the file must not exist. "overwrite": an older one is replaced. "append": rows are added to the layer of
-        an existing GeoPackage, in its CRS, numbers going on from its last ``id``; a file that does not exist is made.
+        "new": the file must not exist. "overwrite": an older one is replaced; of a GeoPackage that holds other layers
+        or tables, only the layer. "append": rows are added to the layer of an existing GeoPackage, in its CRS, numbers
+        going on from its last ``id``; a file that does not exist is made.
     t_crs : str, pyproj.CRS or None
         CRS of the layer; None: that of the scene. GeoJSON is always WGS 84.
     geometry : {"polygon", "point"}
@@ -148,7 +132,8 @@ def inspect_target(
     UsageError
         Unknown format or CRS, or options that make no sense together.
     NssaError
-        The output exists, its folder does not or is not writable, or the existing layer does not fit.
+        The output exists, its folder does not or is not writable, another program is writing to it, the existing layer
+        does not fit, or the CRS cannot show the scene or cannot be stored in the format.
     """
     path = Path(output)
     name = driver_of(path, driver)
@@ -163,15 +148,30 @@ def inspect_target(
         raise NssaError(f"{path}: the folder {path.parent} does not exist; create it first")
     path = Path(os.path.realpath(path))
     check_folder(path)
-    existing = _existing_layer(path, geometry) if mode == "append" and path.exists() else None
+    _check_length(path, name)
+    there = path.exists() and name == "GPKG"
+    existing = existing_layer(path, geometry) if mode == "append" and there else None
+    source = frame.crs if frame.georeferenced else None
+    if name == "GeoJSON" and source is None and frame.placed:
+        raise NssaError(
+            f"{path}: GeoJSON is always in degrees, and the scene does not say in which CRS its map coordinates are; "
+            "name it with --crs, or write .gpkg"
+        )
+    crs = _layer_crs(path, source, t_crs, name, existing)
+    corners = _corners(frame, source, crs)
+    if name == "ESRI Shapefile" and crs is not None:
+        _check_shapefile_crs(path, crs, corners[0])
+    layer = layer_name(path)
     return Target(
         path,
         name,
-        layer=existing.name if existing else layer_name(path),
+        layer="rows" if existing else layer,
         mode=mode,
-        source_crs=crs,
-        crs=_layer_crs(path, crs, t_crs, name, existing),
+        source_crs=source,
+        crs=crs,
+        step=_step(corners),
         existing=existing,
+        others=other_tables(path, layer) if mode == "overwrite" and there else (),
     )
 
 
@@ -226,22 +226,28 @@ def output_files(path: str | os.PathLike[str], driver: str | None = None) -> lis
 def layer_name(path: str | os.PathLike[str]) -> str:
     """Name of the layer in the container: the file's name without extension, where a GeoPackage allows it."""
     stem = Path(path).stem
-    reserved = stem.lower().startswith(("gpkg_", "sqlite_", "rtree_"))
-    return f"layer_{stem}" if reserved or stem.lower() == "layer_styles" else stem
+    reserved = stem.lower().startswith(("gpkg", "sqlite_", "rtree_", "layer_styles"))
+    return f"layer_{stem}" if reserved or stem.startswith(tuple(_NOT_FIRST)) else stem
 
 
-def file_state(path: Path) -> tuple[int, int]:
-    """Give two numbers that change when a file does: its time of change and its size."""
-    stat = path.stat()
-    return stat.st_mtime_ns, stat.st_size
+def _check_length(path: Path, driver: str) -> None:
+    """Raise an error for a name that leaves no room for the files that programs put beside a file of the format."""
+    room = 255 - {"GPKG": len("-journal"), "ESRI Shapefile": len(".xml")}.get(driver, 0)
+    length = len(os.fsencode(path.name))
+    if length > room:
+        raise NssaError(
+            f"{path.parent}: the name of the output is too long for this format, {length} bytes; the limit is {room}"
+        )
 
 
 def _layer_crs(
     path: Path, scene: CRS | None, t_crs: str | CRS | None, driver: str, existing: ExistingLayer | None
 ) -> CRS | None:
-    asked = None if t_crs is None else parse_crs(t_crs)
+    asked = named_or_none(t_crs, "--t-crs")
     if asked is not None and scene is None:
-        raise UsageError("--t-crs: the scene has no coordinate system to convert from; leave the option out")
+        raise UsageError(
+            "--t-crs: the scene has no coordinate system to convert from; name it with --crs or leave the option out"
+        )
     if existing is not None:
         if (existing.crs is None) != (scene is None):
             have, lack = ("layer", "scene") if scene is None else ("scene", "layer")
@@ -257,35 +263,44 @@ def _layer_crs(
     return asked or scene
 
 
-def _existing_layer(path: Path, geometry: GeometryKind) -> ExistingLayer:
-    state = file_state(path)
+def _corners(frame: Frame, source: CRS | None, crs: CRS | None) -> np.ndarray:
+    """Pixels spread over the scene in the coordinates of the layer: (3, n, 2), a corner and its two neighbours.
+
+    Raises
+    ------
+    NssaError
+        The CRS of the layer cannot show the scene, or no way leads to it.
+    """
+    x, y = (v.ravel() for v in np.meshgrid(np.linspace(0, frame.width, 9), np.linspace(0, frame.height, 9)))
+    corners = np.stack([np.stack(frame.to_map(x + dx, y + dy), axis=-1) for dx, dy in ((0, 0), (1, 0), (0, 1))])
+    if source is not None and crs is not None and not source.equals(crs, ignore_axis_order=True):
+        corners = np.stack(transformer(source, crs).transform(corners[..., 0], corners[..., 1]), axis=-1)
+        corners = corners[:, np.isfinite(corners).all(axis=(0, 2))]
+        if not corners.size:
+            raise NssaError(
+                f"--t-crs {crs.name}: the scene lies outside the area that this coordinate system can show; "
+                "choose another one"
+            )
+    return corners
+
+
+def _step(corners: np.ndarray) -> float:
+    """Length of a pixel."""
+    steps = np.hypot(*np.moveaxis(corners[1:] - corners[:1], -1, 0))
+    return float(np.nanmedian(np.where(steps > 0, steps, np.nan))) if (steps > 0).any() else 1.0
+
+
+def _check_shapefile_crs(path: Path, crs: CRS, points: np.ndarray) -> None:
+    """Raise an error if a ``.prj`` would put the layer elsewhere: ESRI's WKT knows no datum shift, no rotated pole."""
     try:
-        connection = sqlite3.connect(path)
-        try:
-            return _inspect(connection, path, geometry, state)
-        finally:
-            connection.close()
-    except sqlite3.Error as error:
-        raise NssaError(f"{path}: cannot be appended to ({error}); give a GeoPackage or use --overwrite") from error
-
-
-def _inspect(
-    connection: sqlite3.Connection, path: Path, geometry: GeometryKind, state: tuple[int, int]
-) -> ExistingLayer:
-    layers = connection.execute("SELECT table_name, geometry_type_name, srs_id FROM gpkg_geometry_columns").fetchall()
-    chosen = [row for row in layers if row[0] == path.stem] or layers
-    if len(chosen) != 1:
-        raise NssaError(
-            f"{path}: has {len(layers)} layers and none named {path.stem}; append to a file that nssa-gis wrote"
-        )
-    name, kind, srs_id = chosen[0]
-    quoted = '"' + name.replace('"', '""') + '"'
-    columns = {row[1] for row in connection.execute(f"PRAGMA table_info({quoted})")}
-    missing = [f.name for f in FIELDS if f.name not in columns]
-    if missing:
-        raise NssaError(f"{path}: its layer {name} lacks the field {missing[0]}; append to a layer that nssa-gis wrote")
-    if kind.lower() != geometry:
-        raise NssaError(f"{path}: its layer {name} holds {kind.lower()}s; give --geometry {kind.lower()}")
-    rows, last = connection.execute(f"SELECT count(*), max(id) FROM {quoted}").fetchone()
-    text = pyogrio.read_info(path, layer=name)["crs"] if srs_id > 0 else None
-    return ExistingLayer(name, CRS.from_user_input(text) if text else None, (last or 0) + 1, rows, state)
+        stored = CRS.from_wkt(crs.to_wkt("WKT1_ESRI"))
+        if crs.is_engineering:  # no place on earth to compare
+            return
+        wgs84 = CRS.from_epsg(4326)
+        meant, read = (np.stack(transformer(c, wgs84).transform(*points.T)) for c in (crs, stored))
+        _, _, apart = Geod(ellps="WGS84").inv(*meant, *read)
+        lost = f"the datum of its CRS (it would lie {np.max(apart):.0f} m beside)" if np.max(apart) > _APART_M else None
+    except (CRSError, NssaError):
+        lost = "its CRS"
+    if lost:
+        raise NssaError(f"{path}: a Shapefile cannot hold {lost}, {crs.name}; write .gpkg or .fgb, or give --t-crs")

@@ -10,19 +10,22 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from nssa_gis.errors import NssaError
-from nssa_gis.files import atomic_write, write_error
+from nssa_gis.files import atomic_write, scratch_folder, write_error
 from nssa_gis.vector import formats
+from nssa_gis.vector.geopackage import append_rows, replace_layer
+from nssa_gis.vector.paths import gdal_path
 from nssa_gis.vector.reproject import Reprojection
 from nssa_gis.vector.schema import GEOMETRY, RECORDS, LayerInfo
 from nssa_gis.vector.style import store_style
-from nssa_gis.vector.target import Target, file_state
+from nssa_gis.vector.target import Target
 from nssa_gis.vector.wkb import from_wkb
 
 _log = logging.getLogger(__name__)
 
 #: Rows of a batch on its way to the disk: each batch has a cost of its own, and is a row group of GeoParquet.
 _BATCH_ROWS = 50_000
+#: What the files are called while they are written.
+_STEM = "layer"
 
 
 def write_layer(batches: Iterable[pa.RecordBatch], target: Target, info: LayerInfo) -> dict[int, int]:
@@ -46,56 +49,47 @@ def write_layer(batches: Iterable[pa.RecordBatch], target: Target, info: LayerIn
     Raises
     ------
     NssaError
-        The disk is full, the rows do not fit the format or the CRS, or the output changed since it was inspected.
-        Then nothing is left behind and an older file stays as it was.
+        The disk is full, the rows do not fit the format or the CRS, the layer to add to changed since it was inspected,
+        or another program is writing to it. Then nothing is left behind and an older file stays as it was.
     Exception
         What ``batches`` raises is passed through.
     """
     rows = _Rows(batches, target)
     try:
-        with atomic_write(target.path, replace=target.replaces, stale=target.stale) as partial:
-            file = partial.with_name(target.proper_name)
-            try:
-                _write(rows, file, target, info)
-                file.replace(partial)
-            except (RuntimeError, sqlite3.Error) as error:  # pyogrio's errors are RuntimeErrors
-                raise write_error(target.path, error) from error
-    except Exception:
+        if target.existing is not None or target.others:
+            with scratch_folder(target.path) as folder:
+                fresh = folder / "fresh.gpkg"
+                _write(rows, fresh, target, info)
+                if target.existing is not None:
+                    append_rows(fresh, target.path, target.existing, info.geometry)
+                else:
+                    replace_layer(fresh, target.path, target.layer)
+        else:
+            with atomic_write(target.path, replace=target.mode == "overwrite", stale=target.stale) as partial:
+                _write(rows, partial, target, info)
+    except Exception as error:
         if rows.stopped is not None:  # GDAL tells only that the stream ended with an error
             raise rows.stopped from None
+        if isinstance(error, (RuntimeError, sqlite3.Error)):  # pyogrio's errors are RuntimeErrors
+            raise write_error(target.path, error) from error
         raise
     _log.debug("%s written as %s, rows by class number %s", target.path, target.driver, rows.counts)
     return dict(sorted(rows.counts.items()))
 
 
 def _write(rows: _Rows, path: Path, target: Target, info: LayerInfo) -> None:
-    if target.existing is not None:
-        _check_unchanged(target)
-        _copy(target.path, path)
-    formats.write_rows(rows.reader(), path, target, info)
-    if rows.stopped is not None:
-        raise rows.stopped
-    formats.check_rows(path, target, rows.count + (target.existing.rows if target.existing else 0))
-    if target.existing is not None:
-        _check_unchanged(target)
-    elif target.driver == "GPKG":
-        legend = [(k, info.classes[k]) for k in sorted(rows.counts) or range(len(info.classes))]
-        store_style(path, target.layer, legend, info.geometry)
-
-
-def _check_unchanged(target: Target) -> None:
-    if target.existing is not None and file_state(target.path) != target.existing.state:
-        raise NssaError(f"{target.path}: was changed by another program meanwhile; run again")
-
-
-def _copy(gpkg: Path, path: Path) -> None:
-    # SQLite's own copy includes what another program still has in the write-ahead log.
-    source, copy = sqlite3.connect(gpkg), sqlite3.connect(path)
-    try:
-        source.backup(copy)
-    finally:
-        source.close()
-        copy.close()
+    """Write the files of a layer beside each other, ``path`` and others of its stem."""
+    with gdal_path(path.parent) as folder:  # a name of the user's may hold what GDAL or pyogrio refuses
+        file = Path(folder, f"{_STEM}{target.suffix}")
+        formats.write_rows(rows.reader(), file, target, info)
+        if rows.stopped is not None:
+            raise rows.stopped
+        formats.check_rows(file, target, rows.count)
+        if target.driver == "GPKG" and target.existing is None:
+            legend = [(k, info.classes[k]) for k in sorted(rows.counts) or range(len(info.classes))]
+            store_style(file, target.layer, legend, info.geometry)
+        for part in list(Path(folder).glob(f"{_STEM}.*")):
+            part.rename(path if part == file else path.with_suffix(part.suffix))
 
 
 class _Rows:
@@ -114,7 +108,7 @@ class _Rows:
         self.stopped: BaseException | None = None
         self._batches = batches
         self._target = target
-        self._next_id = target.existing.next_id if target.existing else 1
+        self._next_id = 1
         crs, to = target.source_crs, target.crs
         self._reproject = None if crs is None or to is None else Reprojection(crs, to)
 

@@ -27,6 +27,7 @@ _LABELS = {
     "gsd": "Ground sample distance for the network",
     "scale": "Resampling factor instead of a ground sample distance",
     "bands": "Bands for red, green, blue, such as 4,3,2",
+    "crs": "CRS of the raster, if its file states none",
     "tile": "Tile size",
     "overlap": "Overlap of tiles",
     "tta": "Test-time augmentation: average over mirrored, rotated or resized views",
@@ -42,7 +43,7 @@ _LABELS = {
     "overwrite": "Replace existing layers",
 }
 #: Options that are text for the engine and have a CRS selector in QGIS.
-_CRS = ("t_crs",)
+_CRS = ("crs", "t_crs")
 
 
 def add_options(algorithm, names):

@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 import rasterio
+import shapely
 import torch
 
 from nssa_gis.boxes.columns import TileDetections
@@ -22,6 +23,7 @@ from nssa_gis.testing import (
     make_scene,
     planted_info,
 )
+from nssa_gis.vector.reader import read_layer
 
 
 def run(folder, backend=None, package=None, tta="none", **options):
@@ -166,10 +168,9 @@ def test_a_resume_under_other_weights_is_refused(tmp_path):
         ({"tile": 256}, r"tile \(then 128, now 256\)"),
         ({"classes": "car"}, "classes"),
         ({"scale": 1}, "scale"),
-        ({"geometry": "point"}, "geometry"),
     ],
 )
-def test_a_resume_that_would_give_another_layer_is_refused(tmp_path, change, words):
+def test_a_resume_that_would_find_other_objects_is_refused(tmp_path, change, words):
     make_scene(tmp_path / "town.tif")
     package = make_package(tmp_path)
     interrupted(tmp_path, package)
@@ -177,6 +178,20 @@ def test_a_resume_that_would_give_another_layer_is_refused(tmp_path, change, wor
     with pytest.raises(NssaError, match=words):
         run(tmp_path, backend, package, resume=True, **{"tile": 128, "overlap": 64, **change})
     assert backend.tiles == 0
+
+
+def test_a_resume_may_write_the_same_objects_in_another_way(tmp_path):
+    make_scene(tmp_path / "town.tif")
+    package = make_package(tmp_path)
+    interrupted(tmp_path, package)
+    backend = PlantedBackend()
+    how = {"geometry": "point", "t_crs": "EPSG:3857"}
+    result = run(tmp_path, backend, package, tile=128, overlap=64, resume=True, **how)
+    assert result.tiles_resumed > 0
+    layer = read_layer(result.output)
+    assert layer.crs.to_epsg() == 3857 and set(shapely.get_type_id(layer.shapes)) == {0}
+    (tmp_path / "out.gpkg").unlink()
+    assert len(layer) == run(tmp_path, PlantedBackend(), package, tile=128, overlap=64).objects
 
 
 def test_a_resume_after_the_area_changed_is_refused(tmp_path):
@@ -230,3 +245,38 @@ def test_a_run_killed_while_it_writes_leaves_nothing_after_the_resume(tmp_path):
     assert any(path.name.startswith(".out.gpkg") for path in tmp_path.iterdir()), "killed before a layer was begun"
     run(tmp_path, None, package, resume=True)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.gpkg", "planted.safetensors", "town.tif"]
+
+
+def test_the_crs_of_a_scene_can_be_named(tmp_path):
+    planted = make_scene(tmp_path / "town.tif")
+    with rasterio.open(tmp_path / "town.tif") as data:
+        pixels, t = data.read(), data.transform
+    package = make_package(tmp_path)
+    result = run(tmp_path, package=package)
+    right = layer_boxes(result.output)
+    (tmp_path / "town.tif").unlink()
+    (tmp_path / "out.gpkg").unlink()
+    with rasterio.open(
+        tmp_path / "a.png", "w", driver="PNG", width=pixels.shape[2], height=pixels.shape[1], count=3, dtype="uint8"
+    ) as data:
+        data.write(pixels)
+    (tmp_path / "a.png").rename(tmp_path / "town.tif")
+    for part in tmp_path.glob("*.aux.xml"):
+        part.unlink()
+    lines = (t.a, t.d, t.b, t.e, t.c + t.a / 2, t.f + t.e / 2)
+    (tmp_path / "town.wld").write_text("\n".join(map(repr, lines)))
+    result = run(tmp_path, package=package, crs="EPSG:32633", gsd=0.25)
+    layer = read_layer(result.output)
+    assert layer.crs.to_epsg() == 32633 and len(planted) == len(layer)
+    np.testing.assert_allclose(layer_boxes(result.output), right)
+    with pytest.raises(NssaError, match="--crs EPSG:5773: EGM96 height"):
+        run(tmp_path, package=package, crs="EPSG:5773", overwrite=True)
+    # a scene that states its own keeps it, and the user is told
+    with rasterio.open(
+        tmp_path / "town.tif", "w", driver="GTiff", width=pixels.shape[2], height=pixels.shape[1], count=3,
+        dtype="uint8", crs="EPSG:32633", transform=t,
+    ) as data:  # fmt: skip
+        data.write(pixels)
+    result = run(tmp_path, package=package, crs="EPSG:25832", overwrite=True)
+    assert read_layer(result.output).crs.to_epsg() == 32633
+    assert any("--crs ETRS89 / UTM zone 32N is not used" in text for text in result.warnings)

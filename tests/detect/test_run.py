@@ -190,7 +190,7 @@ def test_bounds_read_only_their_tiles_and_keep_only_their_objects(tmp_path, scen
     area.to_crs(3857).to_file(tmp_path / "aoi.gpkg", layer="zone")
     same = run(path, tmp_path / "same.gpkg", package, aoi=f"{tmp_path / 'aoi.gpkg'}:zone")
     np.testing.assert_allclose(boxes_of(same.output), ordered(objects[inside]))
-    with pytest.raises(UsageError, match="not a CRS"):
+    with pytest.raises(UsageError, match="not a known coordinate system"):
         run(path, tmp_path / "x.gpkg", package, bounds=text, bounds_crs="EPSG:nonsense")
     with pytest.raises(NssaError, match="does not meet the scene"):
         run(path, tmp_path / "x.gpkg", package, bounds="0,0,1,1")

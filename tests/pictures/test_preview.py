@@ -43,7 +43,7 @@ def scene(path, count=3, dtype="uint8", side=1000, **options):
 
 
 def layer(path, info, frame, found):
-    write_layer([records(found, frame, info)], inspect_target(path, crs=frame.crs), info)
+    write_layer([records(found, frame, info)], inspect_target(path, frame), info)
     return path
 
 

@@ -17,7 +17,7 @@ FORMATS = ["gpkg", "geojson", "fgb", "parquet", "shp", "csv"]
 
 
 def write(path, info, frame, found):
-    write_layer([records(found, frame, info)], inspect_target(path, crs=frame.crs, geometry=info.geometry), info)
+    write_layer([records(found, frame, info)], inspect_target(path, frame, geometry=info.geometry), info)
     return path
 
 

@@ -46,7 +46,7 @@ def test_colours_of_21_classes_differ_with_their_pens():
 def test_stored_style_lists_the_classes_found(tmp_path, frame, info, detections):
     found = detections(30)
     found = found.take(found.labels == 2)
-    target = inspect_target(tmp_path / "a.gpkg", crs=frame.crs)
+    target = inspect_target(tmp_path / "a.gpkg", frame)
     write_layer([records(found, frame, info)], target, info)
     with sqlite3.connect(tmp_path / "a.gpkg") as db:
         rows = db.execute(

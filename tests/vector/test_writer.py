@@ -26,7 +26,7 @@ ALL = ["gpkg", "geojson", "fgb", "parquet", "shp", "csv"]
 
 
 def write(path, info, frame, found, step=7, **options):
-    target = inspect_target(path, crs=frame.crs, geometry=info.geometry, **options)
+    target = inspect_target(path, frame, geometry=info.geometry, **options)
     return write_layer(batches(info, frame, found, step), target, info)
 
 
@@ -36,7 +36,8 @@ def batches(info, frame, found, step=7):
 
 
 def inspect(path, crs=UTM, **options):
-    return inspect_target(path, crs=crs, **options)
+    transform = None if crs is None else Affine(0.25, 0, 6e5, 0, -0.25, 5.5e6)
+    return inspect_target(path, Frame(400, 400, crs, transform), **options)
 
 
 def read(path, layer=None):
@@ -371,7 +372,7 @@ info = LayerInfo("s", "m", "1", ("car",))
 xy = np.random.default_rng(0).uniform(0, 3900, (20000, 2))
 found = SceneDetections.of(np.concatenate([xy, xy + 9], 1), 0.5, 0)
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-target = inspect_target(sys.argv[1], crs=crs)
+target = inspect_target(sys.argv[1], frame)
 resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
 try:
     write_layer([records(found, frame, info)], target, info)
@@ -444,7 +445,7 @@ def test_append_refuses_what_does_not_fit(tmp_path, frame, info, detections):
         inspect(tmp_path / "text.gpkg", mode="append")
     target = inspect(path, mode="append")
     with sqlite3.connect(path) as db:
-        db.execute("UPDATE gpkg_contents SET description = 'edited'")
+        db.execute("UPDATE gpkg_geometry_columns SET srs_id = 0")
     with pytest.raises(NssaError, match="changed by another program"):
         write_layer([], target, info)
     assert len(path.read_bytes()) == len(content) and left_over(tmp_path) == []

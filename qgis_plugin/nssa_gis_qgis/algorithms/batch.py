@@ -17,6 +17,7 @@ _OPTIONS = (
     "confidence",
     "gsd",
     "bands",
+    "crs",
     "tile",
     "overlap",
     "tta",

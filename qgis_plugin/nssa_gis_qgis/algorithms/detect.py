@@ -32,6 +32,7 @@ _OPTIONS = (
     "gsd",
     "scale",
     "bands",
+    "crs",
     "tile",
     "overlap",
     "tta",

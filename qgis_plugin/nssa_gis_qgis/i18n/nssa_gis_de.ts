@@ -348,6 +348,10 @@ Ohne Internet: einen Ordner mit allen Wheels angeben (mit pip download nssa-gis 
         <translation>Kanäle für Rot, Grün, Blau, etwa 4,3,2</translation>
     </message>
     <message>
+        <source>CRS of the raster, if its file states none</source>
+        <translation>KBS des Rasters, falls seine Datei keines nennt</translation>
+    </message>
+    <message>
         <source>Tile size</source>
         <translation>Kachelgröße</translation>
     </message>
@@ -630,6 +634,14 @@ Ohne Internet: einen Ordner mit allen Wheels angeben (mit pip download nssa-gis 
     <message>
         <source>the scene's</source>
         <translation>das des Bildes</translation>
+    </message>
+    <message>
+        <source>CRS of a scene whose file states none, such as EPSG:25832 for a picture with a world file.</source>
+        <translation>KBS eines Bildes, dessen Datei keines nennt, etwa EPSG:25832 für ein Bild mit World-Datei.</translation>
+    </message>
+    <message>
+        <source>the file's</source>
+        <translation>das der Datei</translation>
     </message>
     <message>
         <source>Side of a tile; a multiple of 64.</source>
