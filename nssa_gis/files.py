@@ -278,6 +278,22 @@ def _sync(file: Path) -> None:
         os.fsync(handle.fileno())
 
 
+def _has_locks(folder: Path) -> bool:
+    """Whether the file system of a folder has locks, found out by trying."""
+    if os.name == "nt":
+        return True
+    import fcntl
+
+    with tempfile.TemporaryFile(dir=folder) as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP):
+                return False
+            raise
+    return True
+
+
 class OutputLock:
     """Hold the right to write one output.
 
@@ -289,10 +305,15 @@ class OutputLock:
     output : Path
         The file to be written; its folder must exist.
 
+    Attributes
+    ----------
+    supported : bool
+        Whether the file system has locks; some of clusters have none, and there two runs are not kept apart.
+
     Raises
     ------
     NssaError
-        Another live run holds the lock, or the folder cannot be written to.
+        Another live run holds the lock, the lock of another user cannot be opened, or the folder cannot be written to.
     """
 
     def __init__(self, output: Path) -> None:
@@ -303,16 +324,24 @@ class OutputLock:
         try:
             if not output.parent.is_dir():  # filelock would create it
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+            self.supported = _has_locks(output.parent)
+            if not self.supported:
+                return
             self._lock.acquire()
         except filelock.Timeout:
             raise NssaError(
                 f"another run is writing this output: {output} (held by {self._holder()}); "
                 "wait for it or choose another output"
             ) from None
-        except (OSError, NotImplementedError) as error:
+        except OSError as error:
+            if self.path.exists():
+                raise NssaError(
+                    f"the lock file {self.path} cannot be opened ({error.strerror}); it belongs to the run of another "
+                    "user: if that has ended, delete the file, else choose another output"
+                ) from error
             raise NssaError(
-                f"cannot write to the folder of the output: {output} ({getattr(error, 'strerror', None) or error}); "
-                "choose an existing, writable folder on a local disk"
+                f"cannot write to the folder of the output: {output} ({error.strerror}); "
+                "choose an existing, writable folder"
             ) from error
         with contextlib.suppress(OSError):  # on a full disk the lock is held without a name
             self.path.write_text(f"process {os.getpid()} on {socket.gethostname()}\n", encoding="utf-8")

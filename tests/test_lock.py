@@ -1,3 +1,4 @@
+import errno
 import os
 import signal
 import subprocess
@@ -43,3 +44,22 @@ def test_lock_of_a_killed_process_is_free(tmp_path):
 def test_folder_that_is_missing(tmp_path):
     with pytest.raises(NssaError, match="choose an existing, writable folder"):
         OutputLock(tmp_path / "no" / "a.gpkg")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="flock is POSIX")
+@pytest.mark.parametrize("code", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks(tmp_path, monkeypatch, code):
+    def refused(*arguments):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr("fcntl.flock", refused)
+    with OutputLock(tmp_path / "a.gpkg") as lock:
+        assert not lock.supported
+        assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_lock_file_of_another_user_is_named(tmp_path):
+    (tmp_path / "a.gpkg.lock").mkdir()  # cannot be opened, whoever runs the test
+    with pytest.raises(NssaError, match=r"the lock file .*a\.gpkg\.lock cannot be opened"):
+        OutputLock(tmp_path / "a.gpkg")

@@ -91,7 +91,11 @@ def detect_scene(
         plan = make_plan(opened, detector.info, options)
         for warning in plan.warnings:
             report.warn(warning)
-        with OutputLock(output), _begun(opened, output, detector, options, report) as (journal, target):
+        with OutputLock(output) as lock, _begun(opened, output, detector, options, report) as (journal, target):
+            if not lock.supported:
+                report.warn(
+                    f"{output.parent}: its file system has no locks; see to it that no other run writes {output.name}"
+                )
             resumed = journal.tiles
             _announce(plan, opened, output, detector, journal, report)
             rows = TileRows(

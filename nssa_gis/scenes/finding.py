@@ -205,7 +205,9 @@ def _litter(path: str) -> bool:
 
 
 def _stem(path: str) -> str:
-    """Name of a scene that is a file name on every system."""
+    """Name of a scene: that of a file as it is, of others one that every system allows for a file."""
+    if os.path.isfile(path):
+        return Path(path).stem
     if "://" in path:
         stem = Path(masked(urlsplit(path).path)).stem
     elif re.match(r"\w\w+:", path):  # a part of a file: "GPKG:flight.gpkg:table"
