@@ -147,6 +147,7 @@ GERMAN = {
     "Detect only inside the polygons of this vector file, in any CRS; :LAYER names one of its layers.": "Nur in den Polygonen dieser Vektordatei suchen, in jedem KBS; :LAYER nennt einen ihrer Layer.",
     "the whole scene": "das ganze Bild",
     "Detect only inside this box: x0,y0,x1,y1.": "Nur in diesem Rechteck suchen: x0,y0,x1,y1.",
+    "Process pixels that a band tagged as opacity (alpha) calls transparent, too.": "Auch Pixel bearbeiten, die ein als Deckkraft (Alpha) bezeichnetes Band durchsichtig nennt.",
     "CRS of a scene whose file states none, such as EPSG:25832 for a picture with a world file.": "KBS eines Bildes, dessen Datei keines nennt, etwa EPSG:25832 für ein Bild mit World-Datei.",
     "the file's": "das der Datei",
     "CRS of --bounds, such as EPSG:4326.": "KBS von --bounds, etwa EPSG:4326.",

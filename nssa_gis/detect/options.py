@@ -129,6 +129,11 @@ class DetectOptions(Parameters):
         description="CRS of --bounds, such as EPSG:4326.",
         json_schema_extra=about("Scene", "result", metavar="CRS", default_text="the scene's"),
     )
+    no_alpha: bool = Field(
+        default=False,
+        description="Process pixels that a band tagged as opacity (alpha) calls transparent, too.",
+        json_schema_extra=about("Scene", "result", advanced=True),
+    )
     crs: str | None = Field(
         default=None,
         min_length=1,
@@ -255,6 +260,7 @@ class DetectArguments(DetectorArguments, total=False):
     readers: int | None
     of: str | None
     geometry: Literal["polygon", "point"]
+    no_alpha: bool
     crs: str | None
     t_crs: str | None
     overwrite: bool

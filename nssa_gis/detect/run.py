@@ -86,7 +86,8 @@ def detect_scene(
     report = Reporter(progress)
     check_name(output, "the output")
     output = Path(output)
-    with open_scene(scene, named_or_none(options.crs, "--crs")) as opened:
+    crs = named_or_none(options.crs, "--crs")
+    with open_scene(scene, crs, use_alpha=not options.no_alpha) as opened:
         _keep_inputs(opened, output, detector, options)
         plan = make_plan(opened, detector.info, options)
         for warning in plan.warnings:

@@ -35,7 +35,7 @@ READ_ERRORS = (RasterioError, CPLE_BaseError, OSError, UnicodeError)
 Box = tuple[int, int, int, int]
 
 
-def open_scene(path: str | os.PathLike[str], crs: pyproj.CRS | None = None) -> Scene:
+def open_scene(path: str | os.PathLike[str], crs: pyproj.CRS | None = None, *, use_alpha: bool = True) -> Scene:
     """Open an image: a local file, a ``/vsi`` path, or an ``http(s)`` address.
 
     Parameters
@@ -44,6 +44,8 @@ def open_scene(path: str | os.PathLike[str], crs: pyproj.CRS | None = None) -> S
     crs : pyproj.CRS, optional
         Of the map coordinates, for a file that states none, such as a picture with a world file. A file that states
         its own keeps it, and `Scene.notes` says so.
+    use_alpha : bool
+        Whether a band that is tagged as opacity masks pixels.
 
     Returns
     -------
@@ -56,7 +58,7 @@ def open_scene(path: str | os.PathLike[str], crs: pyproj.CRS | None = None) -> S
         The file does not exist, is not an image (a vector layer, a folder), is truncated, has no bands or complex
         numbers, or contains several images; or the installed libraries do not know the coordinate systems.
     """
-    return Scene(path, crs)
+    return Scene(path, crs, use_alpha)
 
 
 class Scene:
@@ -97,7 +99,7 @@ class Scene:
         Decimation of the overviews.
     """
 
-    def __init__(self, path: str | os.PathLike[str], crs: pyproj.CRS | None = None) -> None:
+    def __init__(self, path: str | os.PathLike[str], crs: pyproj.CRS | None = None, use_alpha: bool = True) -> None:
         self.path = os.fspath(path)
         check_name(self.path, "the scene")
         require_databases()
@@ -107,12 +109,12 @@ class Scene:
             self.dataset = held.enter_context(_open(self.path))
             try:
                 with rasterio.Env():
-                    self._describe(crs)
+                    self._describe(crs, use_alpha)
             except READ_ERRORS as error:
                 raise damaged(self.path, error) from error
             self._held = held.pop_all()
 
-    def _describe(self, crs: pyproj.CRS | None) -> None:
+    def _describe(self, crs: pyproj.CRS | None, use_alpha: bool) -> None:
         data = self.dataset
         _refuse_unusable(self.path, data)
         self.count: int = data.count
@@ -129,7 +131,9 @@ class Scene:
         tagged = self.alpha
         self.inverted_top = _inverted_top(data)
         self.notes = tuple(_notes(self.path, data))
-        if self.alpha is not None and varies_like_an_image(data, self.alpha):
+        if not use_alpha:
+            self.alpha = None
+        elif self.alpha is not None and varies_like_an_image(data, self.alpha):
             self.notes += (
                 f"{self.path}: band {self.alpha} is tagged as opacity (alpha) but varies like an image; "
                 "it is not used as a mask",

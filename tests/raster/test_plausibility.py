@@ -180,6 +180,8 @@ def test_a_true_alpha_stays_a_mask_unless_it_is_asked_for(tmp_path, edge):
         valid = scene.read(scene.dataset, (1, 2, 3), (0, 0, 512, 512))[1]
         assert valid[:, :300].all() and not valid[:, 320:].any()
         assert scene.read(scene.dataset, (4, 1, 2), (0, 0, 512, 512))[1] is None
+    with open_scene(path, use_alpha=False) as scene:
+        assert not scene.masked and scene.read(scene.dataset, (1, 2, 3), (0, 0, 512, 512))[1] is None
 
 
 @pytest.mark.parametrize(("dtype", "top"), [("uint8", 255), ("uint16", 65535)])

@@ -636,6 +636,10 @@ Ohne Internet: einen Ordner mit allen Wheels angeben (mit pip download nssa-gis 
         <translation>das des Bildes</translation>
     </message>
     <message>
+        <source>Process pixels that a band tagged as opacity (alpha) calls transparent, too.</source>
+        <translation>Auch Pixel bearbeiten, die ein als Deckkraft (Alpha) bezeichnetes Band durchsichtig nennt.</translation>
+    </message>
+    <message>
         <source>CRS of a scene whose file states none, such as EPSG:25832 for a picture with a world file.</source>
         <translation>KBS eines Bildes, dessen Datei keines nennt, etwa EPSG:25832 für ein Bild mit World-Datei.</translation>
     </message>
