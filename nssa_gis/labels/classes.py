@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nssa_gis.errors import UsageError
-from nssa_gis.labels.table import Entry, Table, image_size, plain_name
+from nssa_gis.labels.frames import read_header
+from nssa_gis.labels.table import Entry, Table, plain_name
 from nssa_gis.labels.truth import ImageTruth
 
 
@@ -80,7 +81,8 @@ def class_table(
         for member in members:
             if plain_name(member) not in there:
                 raise UsageError(f"the dataset has no category {member!r}; it has {', '.join(categories)}")
-            table[there.index(plain_name(member))] = own.index(plain_name(label))
+            for k in (k for k, name in enumerate(there) if name == plain_name(member)):  # a name may be there twice
+                table[k] = own.index(plain_name(label))
     if (table < 0).all():
         raise UsageError(
             f"the model ({', '.join(model)}) and the dataset ({', '.join(categories)}) have no class in common; "
@@ -105,6 +107,26 @@ def classes_not_exhaustive(entry: Entry, categories: Sequence[str], classes: NDA
     return sorted(
         {int(k) for name, k in zip(categories, classes, strict=True) if k >= 0 and plain_name(name) in missing}
     )
+
+
+def boxes_of_no_class(table: Table, classes: NDArray[np.int64]) -> dict[str, int]:
+    """Count the boxes of categories that belong to no class, by category, most first.
+
+    Parameters
+    ----------
+    table : Table
+        The dataset.
+    classes : ndarray of int64
+        The model's class of each category, -1 for none.
+    """
+    counts = np.zeros(len(table.categories) + 1, np.int64)
+    for entry in table.entries:
+        np.add.at(counts, entry.categories, 1)
+    found: dict[str, int] = {}
+    for k in np.argsort(-counts[:-1], kind="stable").tolist():
+        if classes[k] < 0 and counts[k]:
+            found[table.categories[k]] = found.get(table.categories[k], 0) + int(counts[k])
+    return found
 
 
 def usable_entries(table: Table, classes: NDArray[np.int64]) -> list[Entry]:
@@ -137,4 +159,4 @@ def truth_of(entry: Entry, classes: NDArray[np.int64], not_exhaustive: Sequence[
         None if entry.areas is None else entry.areas[good],
         entry.size,
     )
-    return truth.ignoring(not_exhaustive, entry.size or image_size(entry.path)) if not_exhaustive else truth
+    return truth.ignoring(not_exhaustive, entry.size or read_header(entry.path).size) if not_exhaustive else truth

@@ -1,7 +1,8 @@
 """Labelled images: pixels, boxes and ignore regions at a common resolution.
 
 A labelled image is a scene like any other: 16-bit and float values, palettes, CMYK, alpha and nodata are treated as a
-detection treats them. EXIF orientation is not applied, here as there: boxes refer to the pixels as they are stored.
+detection treats them. EXIF orientation is not applied, here as there: boxes refer to the pixels as they are stored, to
+which the tables of :mod:`nssa_gis.labels.registry` have brought them.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from nssa_gis.labels.table import Entry, image_size
+from nssa_gis.labels.frames import read_header
+from nssa_gis.labels.table import Entry
 from nssa_gis.labels.truth import ImageTruth
 from nssa_gis.raster.scene import open_scene
 from nssa_gis.raster.whole import read_whole
@@ -62,6 +64,8 @@ class LabelledImage:
         Has an up and a down (an oblique view): crops are not rotated.
     value_range : tuple of (low, high), or None
         Input values that become 0 and 255, as in :func:`nssa_gis.raster.radiometry.scaling_for`.
+    gsd_known : bool
+        The labels or the file state the GSD; else it is one that was given for all such images.
     loaded : ndarray or None
         The pixels, where they stay in memory.
     """
@@ -82,6 +86,7 @@ class LabelledImage:
     source: str = ""
     upright: bool = False
     value_range: tuple[tuple[float, float], ...] | None = None
+    gsd_known: bool = True
     loaded: NDArray[np.uint8] | None = field(default=None, repr=False)
 
     @property
@@ -137,7 +142,7 @@ def labelled_image(
     working_gsd : float
         Metres per pixel that the network will see.
     """
-    width, height = full = entry.size or image_size(entry.path)
+    width, height = full = entry.size or read_header(entry.path).size
     shrink = gsd / (working_gsd * _FINEST)
     if shrink < 1:
         width, height = (max(1, round(side * shrink)) for side in full)

@@ -11,10 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nssa_gis.errors import NssaError
+from nssa_gis.labels.tally import Dropped
 from nssa_gis.raster.scene import open_scene
-
-#: Image files, by suffix.
-_IMAGES = frozenset((".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"))
 
 
 def no_boxes() -> NDArray[np.float64]:
@@ -58,7 +56,10 @@ class Entry:
     areas : ndarray of float64, shape (N,), or None
         Sizes of the objects as labelled, square pixels; None where they are those of the boxes.
     size : (int, int) or None
-        Width and height of the image, where they had to be read.
+        Width and height of the file, in whose pixels the boxes are; None as long as it was not read.
+    declared : (int, int) or None
+        Width and height of the picture that the labels were drawn on, if they state it and the boxes are still in its
+        pixels.
     """
 
     path: Path
@@ -75,6 +76,7 @@ class Entry:
     facts: dict[str, Any] = field(default_factory=dict)
     areas: NDArray[np.float64] | None = None
     size: tuple[int, int] | None = None
+    declared: tuple[int, int] | None = None
 
     @property
     def ignore_concerns(self) -> NDArray[np.int64]:
@@ -100,10 +102,26 @@ class Table:
         Names, in the format's own order.
     entries : tuple of Entry
         The images.
+    dropped : tuple of Dropped
+        Labels that are not used.
+    notes : tuple of str
+        What the user should know of the folder before trusting a result, besides what is dropped.
     """
 
     categories: tuple[str, ...]
     entries: tuple[Entry, ...]
+    dropped: tuple[Dropped, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def lost(self) -> int:
+        """Number of labels that are not used."""
+        return sum(item.count for item in self.dropped)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What to tell before the labels are used: what is dropped, then the notes."""
+        return (*map(str, self.dropped), *self.notes)
 
 
 def completed(table: Table, more: Table) -> Table:
@@ -116,7 +134,8 @@ def completed(table: Table, more: Table) -> Table:
     names = (*table.categories, *(name for name in more.categories if name not in table.categories))
     index = np.array([*(names.index(name) for name in more.categories), -1], np.int64)  # -1: for all
     found = {entry.name: entry for entry in more.entries}
-    return Table(names, tuple(_joined(e, found[e.name], index) if e.name in found else e for e in table.entries))
+    entries = tuple(_joined(e, found[e.name], index) if e.name in found else e for e in table.entries)
+    return Table(names, entries, (*table.dropped, *more.dropped), (*table.notes, *more.notes))
 
 
 def _joined(entry: Entry, more: Entry, index: NDArray[np.int64]) -> Entry:
@@ -144,26 +163,20 @@ def plain_name(name: str) -> str:
 
 
 def corners(xywh: Any) -> NDArray[np.float64]:
-    """Boxes ``x, y, w, h`` as ``x0, y0, x1, y1``: float64 ``(N, 4)``."""
+    """Boxes ``x, y, w, h`` as ``x0, y0, x1, y1``: float64 ``(N, 4)``; those drawn backwards are turned round."""
     boxes = np.array(xywh, np.float64).reshape(-1, 4)
-    return np.concatenate((boxes[:, :2], boxes[:, :2] + boxes[:, 2:]), 1)
+    return forwards(np.concatenate((boxes[:, :2], boxes[:, :2] + boxes[:, 2:]), 1))
+
+
+def forwards(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Boxes with the smaller coordinate first: from two opposite corners in any order."""
+    a, b = boxes[:, :2], boxes[:, 2:]
+    return np.concatenate((np.minimum(a, b), np.maximum(a, b)), 1)
 
 
 def clipped(boxes: NDArray[np.float64], size: tuple[int, int]) -> NDArray[np.float64]:
     """Boxes cut to an image of ``width, height``, as detections are; those outside lose their area."""
     return np.clip(boxes, 0, np.array([*size, *size], np.float64))
-
-
-def image_size(path: Path) -> tuple[int, int]:
-    """Width and height from the file's header.
-
-    Raises
-    ------
-    NssaError
-        There is no readable image.
-    """
-    with open_scene(path) as scene:
-        return scene.frame.width, scene.frame.height
 
 
 def image_gsd(path: Path) -> float | None:
@@ -176,25 +189,6 @@ def image_gsd(path: Path) -> float | None:
     """
     with open_scene(path) as scene:
         return None if scene.frame.gsd is None else sum(scene.frame.gsd) / 2
-
-
-def images_by_stem(folder: Path) -> dict[str, Path]:
-    """Image files of a folder (and its folders), by name without suffix, sorted.
-
-    Raises
-    ------
-    NssaError
-        There is none, or two share a stem.
-    """
-    found: dict[str, Path] = {}
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in _IMAGES:
-            if path.stem in found:
-                raise NssaError(f"{folder}: {found[path.stem].name} and {path.name} would share one label file")
-            found[path.stem] = path
-    if not found:
-        raise NssaError(f"{folder}: no images there")
-    return found
 
 
 def read_lines(path: Path) -> list[tuple[int, str]]:

@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from nssa_gis.errors import NssaError
-from nssa_gis.labels.table import Entry, Table, clipped, corners, image_size, images_by_stem, numbers, read_lines
+from nssa_gis.labels.folders import labelled
+from nssa_gis.labels.table import Entry, Table, corners, numbers, read_lines
+from nssa_gis.labels.tally import Tally
 
 #: Categories 1 to 10 of the files; 0 is an ignored region, 11 "others".
 CATEGORIES = (
@@ -28,8 +30,8 @@ _IGNORED, _OTHERS = 0, 11
 def read_visdrone(folder: Path, annotations: str | None = None, images: str | None = None) -> Table:
     """Read a VisDrone-DET split.
 
-    Category 0 is an ignored region; 11 ("others") is no class and is ignored in training only. Boxes are
-    clipped to the image; those without area are dropped. Coordinates are used as they are: nothing is taken off by
+    Category 0 is an ignored region; 11 ("others") is no class and is ignored in training only. Boxes
+    are clipped to the image by the registry. Coordinates are used as they are: nothing is taken off by
     one. Frames of one sequence share a scene (the first part of the name).
 
     Parameters
@@ -45,28 +47,25 @@ def read_visdrone(folder: Path, annotations: str | None = None, images: str | No
         A line has not eight numbers, or an unknown category; an image cannot be read.
     """
     labels = folder / (annotations or "annotations")
-    entries = []
-    for stem, path in images_by_stem(folder / (images or "images")).items():
-        source = labels / f"{stem}.txt"
-        rows = [_row(source, number, line) for number, line in read_lines(source)]
+    tally, entries = Tally(), []
+    for pair in labelled(folder / (images or "images"), labels, ".txt", tally, lambda path: len(read_lines(path))):
+        assert pair.labels is not None
+        rows = [_row(pair.labels, number, line) for number, line in read_lines(pair.labels)]
         table = np.array(rows, np.float64).reshape(-1, 5)
-        size = image_size(path)
-        boxes, category = clipped(corners(table[:, :4]), size), table[:, 4].astype(np.int64)
-        some = (boxes[:, 2:] > boxes[:, :2]).all(1)
-        real = some & (category != _IGNORED) & (category != _OTHERS)
+        boxes, category = corners(table[:, :4]), table[:, 4].astype(np.int64)
+        real = (category != _IGNORED) & (category != _OTHERS)
         entries.append(
             Entry(
-                path,
-                path.name,
+                pair.image,
+                pair.name,
                 boxes[real],
                 category[real] - 1,
-                ignore=boxes[some & (category == _IGNORED)],
-                ignore_in_training=boxes[some & (category == _OTHERS)],
-                scene=stem.split("_")[0],
-                size=size,
+                ignore=boxes[(category == _IGNORED)],
+                ignore_in_training=boxes[(category == _OTHERS)],
+                scene=pair.image.stem.split("_")[0],
             )
         )
-    return Table(CATEGORIES, tuple(entries))
+    return Table(CATEGORIES, tuple(entries), tally.dropped)
 
 
 def _row(path: Path, number: int, line: str) -> list[float]:

@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 import pytest
+from PIL import Image
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
@@ -78,6 +79,9 @@ def random_set(folder, seed, scenes=12):
     every = np.concatenate([d.scores for d in detections])
     assert len(np.unique(every)) == len(every)
     (folder / "instances.json").write_text(json.dumps(table))
+    (folder / "images").mkdir(exist_ok=True)
+    for k in range(scenes):
+        Image.new("1", (1000, 1000)).save(folder / "images" / f"{k}.png")
     return table, detections
 
 

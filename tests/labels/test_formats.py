@@ -142,6 +142,8 @@ def coco(folder, annotations, images=({"id": 1, "file_name": "a.png"},), categor
         "categories": [{"id": k, "name": name} for k, name in enumerate(categories)],
     }
     text(folder / "instances.json", json.dumps(table))
+    for image in images:
+        picture(folder / "images" / image["file_name"])
     return read_table(folder)
 
 

@@ -7,8 +7,9 @@ from PIL import Image
 
 from nssa_gis.errors import NssaError
 from nssa_gis.geo.grid import TileGrid
+from nssa_gis.labels.frames import read_header
 from nssa_gis.labels.images import labelled_image, read_pixels
-from nssa_gis.labels.table import Entry, image_size
+from nssa_gis.labels.table import Entry
 from nssa_gis.raster import whole
 from nssa_gis.raster.radiometry import choose_bands, scaling_for
 from nssa_gis.raster.reader import TileReader
@@ -101,7 +102,7 @@ def test_colours_are_those_of_the_file(tmp_path):
 
 def test_boxes_refer_to_the_pixels_as_they_are_stored(tmp_path):
     path = turned(tmp_path / "turned.jpg")
-    assert image_size(path) == (WIDTH, HEIGHT)
+    assert read_header(path).size == (WIDTH, HEIGHT)
     entry = Entry(path, path.name, np.array([[8.0, 16, 24, 32]]), np.zeros(1, np.int64))
     image = labelled_image(entry, np.array([0]), np.zeros(1, bool), 0.25, 0.25)
     assert image.pixels.shape == (3, HEIGHT, WIDTH)
@@ -111,6 +112,6 @@ def test_boxes_refer_to_the_pixels_as_they_are_stored(tmp_path):
 
 def test_an_unreadable_image_is_named(tmp_path):
     (tmp_path / "a.png").write_bytes(b"no image")
-    for read in (image_size, lambda path: read_pixels(path, 10, 10)):
+    for read in (read_header, lambda path: read_pixels(path, 10, 10)):
         with pytest.raises(NssaError, match=r"a\.png: not an image"):
             read(tmp_path / "a.png")
