@@ -7,6 +7,8 @@ event     keys
 ========= ==========================================================================================
 start     scene, output, model, backend, width, height (working px), gsd (m/px or null), scale,
           tile, overlap, tiles, tiles_done (from an earlier run)
+data      images, boxes, ignored (regions), dropped (labels), unused (boxes by category that
+          belongs to no class): what an evaluation uses
 tile      done, total (tiles), detections (raw, so far), seconds
 merge     done, total (tile rows), objects
 write     objects, output
@@ -25,7 +27,7 @@ from collections.abc import Callable
 from typing import Any
 
 #: The names of all events.
-EVENTS = ("start", "tile", "merge", "write", "warning", "error", "done", "log")
+EVENTS = ("start", "data", "tile", "merge", "write", "warning", "error", "done", "log")
 
 Event = dict[str, Any]
 Progress = Callable[[Event], None]

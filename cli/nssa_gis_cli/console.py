@@ -1,4 +1,7 @@
-"""What a run shows: a bar, JSON lines, or warnings only; always on stderr, and without passwords."""
+"""What a run shows: a bar, JSON lines, or warnings only; on stderr, and without passwords.
+
+Without a terminal, ``auto`` also prints how many labels are used: a part of the result, on stdout.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ import click
 
 from nssa_gis.environment import ignored_settings
 from nssa_gis.files import masked
-from nssa_gis_cli.tables import training_event_text
+from nssa_gis_cli.tables import data_text, training_event_text
 
 Event = dict[str, Any]
 Show = Callable[[Event], None]
@@ -71,14 +74,14 @@ def _shown(mode: str) -> Iterator[Show]:
         with _bar() as show:
             yield show
     else:
-        yield _warnings_only
+        yield _warnings_and_data if mode == "auto" else _warnings_only
 
 
 @contextlib.contextmanager
 def training_progress(mode: str) -> Iterator[Show]:
     """Give the callable that shows the events of a training: a line now and then, JSON lines, or warnings only."""
     as_lines = mode == "bar" or (mode == "auto" and sys.stderr.isatty())
-    with progress("json" if mode == "json" else "none") as show_rest:
+    with progress("none" if as_lines else mode) as show_rest:
         shown = 0.0
 
         def show(event: Event) -> None:
@@ -145,6 +148,12 @@ def _warnings_only(event: Event) -> None:
         click.echo(f"nssa-gis: warning: {event['message']}", err=True)
 
 
+def _warnings_and_data(event: Event) -> None:
+    if event["event"] == "data":  # a result, not a complaint: it goes where the table goes
+        click.echo(data_text(event))
+    _warnings_only(event)
+
+
 @contextlib.contextmanager
 def _bar() -> Iterator[Show]:
     from rich.console import Console
@@ -183,6 +192,8 @@ def _bar() -> Iterator[Show]:
                 bars.update(current[0], completed=event["done"], note=f"{event['objects']} objects")
             elif kind == "write":
                 begin("Writing", "objects", event["objects"], event["objects"])
+            elif kind == "data":
+                bars.console.print(data_text(event), markup=False, highlight=False)
             elif kind in ("warning", "error"):
                 bars.console.print(f"nssa-gis: {kind}: {event['message']}", markup=False, highlight=False)
 

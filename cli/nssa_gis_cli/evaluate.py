@@ -29,7 +29,8 @@ def evaluate(model: str, dataset: str, progress_mode: str, overwrite: bool = Fal
     classes exist in the protocols visdrone and visdrone-official only; in coco and aitod a detection there is false.
 
     P, R and F1 are given at IoU 0.5 and at the threshold that is shown: the highest threshold with an F1 within half a
-    point (0.005) of the best. The JSON also holds the best F1 as best_f1.
+    point (0.005) of the best. The last line gives them at the default confidence threshold of the model, which detect
+    uses. The JSON also holds the best F1 as best_f1.
 
     \b
     nssa-gis evaluate aerial-vehicles minsk_drone/ \\

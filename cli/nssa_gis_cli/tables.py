@@ -50,6 +50,17 @@ def training_text(result: TrainResult) -> str:
     return "\n".join(rows)
 
 
+def data_text(event: dict[str, Any]) -> str:
+    """Tell how many images and labels are used, from the event ``data`` of a training or an evaluation."""
+    parts = [(f"{split}: ", event[split]) for split in ("train", "val") if split in event] or [("", event)]
+    told = [f"{name}{n['images']} images, {n['boxes']} boxes, {n['ignored']} ignored regions" for name, n in parts]
+    told.append(f"{event['dropped']} dropped labels")
+    if event["unused"]:
+        names = ", ".join(f"{name} {number}" for name, number in event["unused"].items())
+        told.append(f"{sum(event['unused'].values())} boxes of other categories ({names})")
+    return "; ".join(told)
+
+
 def training_event_text(event: dict[str, Any]) -> str:
     """One line for an event of a training."""
     if event["event"] == "step":
@@ -58,7 +69,7 @@ def training_event_text(event: dict[str, Any]) -> str:
             f"(class {event['classes']:.3f}, box {event['boxes']:.3f})"
         )
     if event["event"] == "data":
-        return "; ".join(f"{k}: {event[k]['images']} images, {event[k]['boxes']} boxes" for k in ("train", "val"))
+        return data_text(event)
     if event["event"] == "init":
         new = event.get("new_heads")
         heads = f"; new heads at strides {', '.join(map(str, new))}" if new else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from nssa_gis.evaluate.inference import find_labelled
 from nssa_gis.evaluate.options import EvaluateArguments, EvaluateOptions
 from nssa_gis.evaluate.protocols import PROTOCOLS, ProtocolScore, score_protocol
 from nssa_gis.events import Progress, Reporter
-from nssa_gis.labels.classes import class_table, classes_not_exhaustive, truth_of, usable_entries
+from nssa_gis.labels.classes import boxes_of_no_class, class_table, classes_not_exhaustive, truth_of, usable_entries
 from nssa_gis.labels.registry import read_table
 from nssa_gis.labels.table import Entry
 from nssa_gis.labels.truth import ImageTruth
@@ -26,10 +27,12 @@ from nssa_gis.raster.scene import open_scene
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from nssa_gis.runtime.package import ModelPackage
+    from nssa_gis.runtime.package import ModelInfo, ModelPackage
 
 #: Low enough for the precision-recall curve but for the last of its tail.
 _FLOOR = 0.01
+#: A source in what a package says of its training data: name, weight, held-out scenes.
+_SOURCE = r"(?:^|; )(.+?) \(weight ([\d.]+)(?:, held out: ([^)]*))?\)"
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ class Evaluation:
         return {**self.__dict__, "protocols": [score.to_dict() for score in self.protocols]}
 
     def to_text(self) -> str:
-        """Give a heading and a table for each protocol, figures in per cent."""
+        """Give a heading and a table for each protocol, figures from 0 to 1."""
         heading = f"{self.model} {self.model_version} on {self.dataset}: {self.images} images, {self.backend}"
         return "\n".join((heading, *(score.to_text() for score in self.protocols)))
 
@@ -89,7 +92,8 @@ def evaluate(
     dataset : str or path
         Folder of VisDrone txt, COCO or AI-TOD JSON, DOTA txt, YOLO txt or VOC XML.
     progress : callable, optional
-        Receives the events ``start`` and ``tile`` (one per image) of :mod:`nssa_gis.events`.
+        Receives the events ``warning``, ``data``, ``start`` and ``tile`` (one per image) of
+        :mod:`nssa_gis.events`.
     **options
         Fields of :class:`nssa_gis.evaluate.options.EvaluateOptions`.
 
@@ -166,7 +170,8 @@ def evaluate_model(
     limit : int, optional
         At most this many images, evenly spread.
     progress : callable, optional
-        Receives the events ``start`` and ``tile`` (one per image) of :mod:`nssa_gis.events`.
+        Receives the events ``warning``, ``data``, ``start`` and ``tile`` (one per image) of
+        :mod:`nssa_gis.events`.
 
     Raises
     ------
@@ -184,11 +189,21 @@ def evaluate_model(
     entries = spread(usable_entries(table, chosen), limit)
     if not entries:
         raise NssaError(f"{os.fspath(data)}: no image is left to evaluate: none labels one of the classes exhaustively")
+    truths = [truth_of(entry, chosen, classes_not_exhaustive(entry, table.categories, chosen)) for entry in entries]
+    for message in (*table.warnings, *_trained_on(info, Path(data), entries)):
+        report.warn(message)
+    boxes, ignored = sum(len(t.boxes) for t in truths), sum(len(t.ignore) for t in truths)
+    report("data", images=len(entries), boxes=boxes, ignored=ignored, dropped=table.lost,
+           unused=boxes_of_no_class(table, chosen))  # fmt: skip
     report("start", scene=os.fspath(data), backend=detector.description, tiles=len(entries), tiles_done=0)
     found = detect_entries(
-        detector, entries, scale, gsd, lambda done: report("tile", done=done, total=len(entries), detections=0)
+        detector,
+        entries,
+        scale,
+        gsd,
+        lambda done: report("tile", done=done, total=len(entries), detections=0),
+        report.warn,
     )
-    truths = [truth_of(entry, chosen, classes_not_exhaustive(entry, table.categories, chosen)) for entry in entries]
     used = [k for k in range(len(info.classes)) if k in chosen]
     names = [info.classes[k] for k in used]
     truths, found = only_classes(truths, found, used)
@@ -200,7 +215,9 @@ def evaluate_model(
         scale=scale,
         backend=detector.description,
         categories={table.categories[k]: info.classes[c] for k, c in enumerate(chosen) if c >= 0},
-        protocols=tuple(score_protocol(name, truths, found, names) for name in dict.fromkeys(protocols)),
+        protocols=tuple(
+            score_protocol(name, truths, found, names, info.score_threshold) for name in dict.fromkeys(protocols)
+        ),
     )
 
 
@@ -210,6 +227,7 @@ def detect_entries(
     scale: float | None,
     gsd: float | None,
     report: Callable[[int], None] = lambda done: None,
+    warn: Callable[[str], None] = lambda message: None,
 ) -> list[SceneDetections]:
     """Detect in every image.
 
@@ -225,6 +243,8 @@ def detect_entries(
         Metres per pixel of images that state none, neither in the labels nor in the file.
     report : callable
         Takes the number of images done.
+    warn : callable
+        Takes what the user should know: the first image of unknown GSD.
 
     Returns
     -------
@@ -236,13 +256,35 @@ def detect_entries(
     NssaError
         An image cannot be read.
     """
-    found = []
+    found, told = [], False
     for done, entry in enumerate(entries, 1):
         with open_scene(entry.path) as scene:
             stated = entry.gsd or (gsd if scene.frame.gsd is None else None)
+            if not told and scale is None and stated is None and scene.frame.gsd is None:
+                warn(
+                    f"{entry.path}: no ground sample distance is known, neither from the labels nor from the file; "
+                    "such images are processed at native resolution; state it as gsd_m or with --gsd"
+                )
+                told = True
             found.append(find_labelled(detector, scene, stated, confidence=_FLOOR, scale=scale))
         report(done)
     return found
+
+
+def _trained_on(info: ModelInfo, folder: Path, entries: Sequence[Entry]) -> list[str]:
+    """Say if the package names the dataset among the sources that its model was trained on."""
+    name = folder.resolve().name
+    told = [row for row in re.findall(_SOURCE, info.training_data) if row[0] == name]
+    if not any(float(weight) > 0 for _, weight, _ in told):
+        return []
+    held_out = {scene for _, _, scenes in told for scene in scenes.split()}
+    seen = sum(entry.scene not in held_out for entry in entries)
+    if not seen:
+        return []
+    return [
+        f"{seen} of {len(entries)} images are not among those held out from {name}, a source that {info.name} was "
+        "trained on; if they are of that source, the figures are too good"
+    ]
 
 
 def spread(entries: Sequence[Entry], limit: int | None) -> list[Entry]:

@@ -92,6 +92,8 @@ class ClassScore:
         Highest F1 over all thresholds, IoU 0.5.
     truths : int
         Number of labelled objects.
+    at_default : dict of str to float
+        ``threshold``, ``precision``, ``recall`` and ``f1`` at the default confidence threshold of the model, IoU 0.5.
     """
 
     name: str
@@ -103,6 +105,7 @@ class ClassScore:
     threshold: float
     best_f1: float
     truths: int
+    at_default: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -125,6 +128,9 @@ class ProtocolScore:
         Highest F1 over all thresholds and all classes, IoU 0.5.
     truths : int
         Number of labelled objects that count.
+    at_default : dict of str to float
+        ``threshold``, ``precision``, ``recall`` and ``f1`` over all classes at the default confidence threshold of the
+        model, which a detection uses; IoU 0.5.
     classes : list of ClassScore
         In the order of the classes.
     curves : dict of str to Curve
@@ -143,6 +149,7 @@ class ProtocolScore:
     threshold: float
     best_f1: float
     truths: int
+    at_default: dict[str, float]
     classes: list[ClassScore]
     curves: dict[str, Curve]
 
@@ -153,7 +160,7 @@ class ProtocolScore:
         return _without_nan(values)  # type: ignore[no-any-return]
 
     def to_text(self) -> str:
-        """Give a table for people, figures in per cent."""
+        """Give a table for people; figures from 0 to 1, as in the JSON."""
         averages = {"AP": self.ap, "AP50": self.ap50, "AP75": self.ap75}
         rows = [f"\nprotocol {self.protocol}, {self.truths} objects"]
         rows.append("  " + "  ".join(f"{name} {_cell(value)}" for name, value in averages.items()))
@@ -166,15 +173,26 @@ class ProtocolScore:
         for name, row in [*table, ("all together", self)] if len(table) > 1 else table:
             figures = "  ".join(map(_cell, (row.ap, row.ap50, row.precision, row.recall, row.f1)))
             rows.append(f"  {name.ljust(width)}  {row.truths:7d}  {figures}       {row.threshold:.2f}")
+        point = self.at_default
+        told = "  ".join(f"{name} {_cell(point[key])}" for name, key in _POINT.items())
+        rows.append(f"  at the default confidence threshold of the model, {point['threshold']:g}:  {told}")
         return "\n".join(rows)
 
 
+#: Heading to key of what is shown at the default confidence threshold.
+_POINT = {"P": "precision", "R": "recall", "F1": "f1"}
+
+
 def _cell(value: float) -> str:
-    return "    -" if np.isnan(value) else f"{100 * value:5.1f}"
+    return "    -" if np.isnan(value) else f"{value:5.3f}"
 
 
 def score_protocol(
-    name: str, truths: Sequence[ImageTruth], found: Sequence[SceneDetections], classes: Sequence[str]
+    name: str,
+    truths: Sequence[ImageTruth],
+    found: Sequence[SceneDetections],
+    classes: Sequence[str],
+    confidence: float = 0.3,
 ) -> ProtocolScore:
     """Score detections under a protocol.
 
@@ -191,6 +209,8 @@ def score_protocol(
         Labels and detections per image, in pixels of the original image.
     classes : sequence of str
         Class names by index.
+    confidence : float
+        Default confidence threshold of the model.
     """
     protocol = PROTOCOLS[name]
     if protocol.official:
@@ -211,10 +231,16 @@ def score_protocol(
     for k, (label, (class_ap, class_ap50)) in enumerate(zip(classes, per_class, strict=True)):
         curves[label] = precision_recall(truths, found, k)
         curve = curves[label]
-        scores.append(ClassScore(label, class_ap, class_ap50, *curve.operating_point(), curve.best_f1, curve.truths))
+        point = (*curve.operating_point(), curve.best_f1, curve.truths, _at(curve, confidence))
+        scores.append(ClassScore(label, class_ap, class_ap50, *point))
     every = curves["all"]
-    point = every.operating_point()
-    return ProtocolScore(name, ap, ap50, ap75, areas, recalls, *point, every.best_f1, every.truths, scores, curves)
+    overall = (*every.operating_point(), every.best_f1, every.truths, _at(every, confidence))
+    return ProtocolScore(name, ap, ap50, ap75, areas, recalls, *overall, scores, curves)
+
+
+def _at(curve: Curve, threshold: float) -> dict[str, float]:
+    precision, recall, f1 = curve.at(threshold)
+    return {"threshold": threshold, "precision": precision, "recall": recall, "f1": f1}
 
 
 def _without_nan(value: Any) -> Any:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nssa_gis.errors import NssaError
-from nssa_gis.labels.classes import class_of
-from nssa_gis.labels.coco import read_coco
+from nssa_gis.labels.classes import boxes_of_no_class, class_of
 from nssa_gis.labels.images import LabelledImage, labelled_image, read_pixels
-from nssa_gis.labels.registry import read_table
+from nssa_gis.labels.registry import read_additions, read_table
 from nssa_gis.labels.table import Entry, Table, completed, image_gsd
 from nssa_gis.train.recipe import Recipe, Source
 
@@ -97,13 +96,31 @@ def _table(source: Source) -> Table:
     table = read_table(source.path, source.format, source.annotations, source.images)
     if source.additions is None:
         return table
-    more = read_coco(source.path, source.additions)
-    if {entry.name for entry in table.entries}.isdisjoint(entry.name for entry in more.entries):
-        raise NssaError(f"{source.additions}: names no image of {source.path}")
+    names = {entry.name for entry in table.entries}
+    more = read_additions(source.path, source.additions, source.images, names)
     return completed(table, more)
 
 
-def check_data(recipe: Recipe, train: Sequence[Sequence[LabelledImage]]) -> None:
+@dataclass(frozen=True)
+class Findings:
+    """What there is to tell of the labels of a recipe.
+
+    Attributes
+    ----------
+    dropped : int
+        Labels that cannot be used.
+    unused : dict of str to int
+        Boxes of categories that belong to no class.
+    warnings : tuple of str
+        Why, with the first of each kind, and what else should be known.
+    """
+
+    dropped: int = 0
+    unused: dict[str, int] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+def check_data(recipe: Recipe, train: Sequence[Sequence[LabelledImage]]) -> Findings:
     """Check that the held-out scenes exist and that there is something to learn for every class.
 
     Parameters
@@ -112,6 +129,11 @@ def check_data(recipe: Recipe, train: Sequence[Sequence[LabelledImage]]) -> None
         The sources.
     train : sequence of sequence of LabelledImage
         Its training split.
+
+    Returns
+    -------
+    Findings
+        Over all sources; a folder that several sources share counts once.
 
     Raises
     ------
@@ -123,7 +145,7 @@ def check_data(recipe: Recipe, train: Sequence[Sequence[LabelledImage]]) -> None
     unknown = {scene for source in recipe.sources for scene in source.val_scenes} - known
     if unknown:
         raise NssaError(f"no images of the held-out scene {_listed(unknown)}; known scenes: {_listed(known)}")
-    if count(train)[0] == 0:
+    if count(train)["images"] == 0:
         raise NssaError("no training images: every scene is held out, filtered away or of a source of weight 0")
     present = {int(label) for source in train for image in source for label in image.labels}
     missing = [name for i, name in enumerate(recipe.classes) if i not in present]
@@ -133,6 +155,26 @@ def check_data(recipe: Recipe, train: Sequence[Sequence[LabelledImage]]) -> None
             f"no training box of class {_listed(missing)}; categories of the sources: {_listed(names)} "
             "(a class is made of several as NAME=CATEGORY+CATEGORY)"
         )
+    single = {(s.path, s.annotations, s.additions): t for s, t in zip(recipe.sources, tables, strict=True)}
+    told = {f"{path.name}: {text}": None for (path, *_), table in single.items() for text in table.warnings}
+    unused: dict[str, int] = {}
+    for table in single.values():
+        index = np.array([class_of(recipe.classes, name) for name in table.categories], np.int64)
+        for name, number in boxes_of_no_class(table, index).items():
+            unused[name] = unused.get(name, 0) + number
+    return Findings(sum(table.lost for table in single.values()), unused, tuple(told))
+
+
+def unknown_gsd(sources: Iterable[Sequence[LabelledImage]], gsd: float) -> str:
+    """Say of how many images the GSD is assumed; empty if it is known of all."""
+    images = [image for images in sources for image in images]
+    unknown = [image for image in images if not image.gsd_known]
+    if not unknown:
+        return ""
+    return (
+        f"{len(unknown)} of {len(images)} images state no ground sample distance, neither in the labels nor in the "
+        f"file (first: {unknown[0].path}); {gsd:g} m/px is assumed; state it as gsd_m or with --gsd"
+    )
 
 
 def longest_side(images: Sequence[Sequence[LabelledImage]], gsd: float) -> float | None:
@@ -148,7 +190,8 @@ def _listed(names: Iterable[str]) -> str:
 
 def _labelled(source: Source, recipe: Recipe, entry: Entry, index: NDArray[np.int64]) -> LabelledImage:
     """Bring an entry to the recipe's classes and, if it is much too fine, nearer to its resolution."""
-    gsd = entry.gsd or image_gsd(entry.path) or (recipe.gsd if source.gsd == "native" else source.gsd)
+    stated = entry.gsd or image_gsd(entry.path)
+    gsd = stated or (recipe.gsd if source.gsd == "native" else source.gsd)
     if not gsd:
         raise NssaError(
             f"{entry.path}: its metres per pixel are unknown; give the source a gsd in the recipe "
@@ -156,10 +199,20 @@ def _labelled(source: Source, recipe: Recipe, entry: Entry, index: NDArray[np.in
         )
     missing = np.isin(np.arange(len(recipe.classes)), [class_of(recipe.classes, name) for name in entry.not_exhaustive])
     image = labelled_image(entry, index, missing, float(gsd), recipe.gsd)
-    return replace(image, source=source.name, upright=source.upright, value_range=recipe.value_range)
+    return replace(
+        image,
+        source=source.name,
+        upright=source.upright,
+        value_range=recipe.value_range,
+        gsd_known=stated is not None,
+    )
 
 
-def count(images: Sequence[Sequence[LabelledImage]]) -> tuple[int, int]:
-    """Count images and boxes over all sources."""
+def count(images: Sequence[Sequence[LabelledImage]]) -> dict[str, int]:
+    """Count images, boxes and ignore regions over all sources."""
     flat = [i for source in images for i in source]
-    return len(flat), sum(len(i.boxes) for i in flat)
+    return {
+        "images": len(flat),
+        "boxes": sum(len(i.boxes) for i in flat),
+        "ignored": sum(len(i.ignore) for i in flat),
+    }

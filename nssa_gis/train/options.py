@@ -12,6 +12,8 @@ from pydantic import BeforeValidator, DirectoryPath, Field, model_validator
 from nssa_gis.detect.parameters import Device, Duration, Overwrite, Parameters, Texts, Threads, about, as_text, listed
 from nssa_gis.model.config import PAD_MULTIPLE
 
+#: Ground sample distance that a network works at if nothing says another, metres per pixel.
+DEFAULT_GSD = 0.25
 _TIME = "a time such as 90s, 45m or 2h"
 
 
@@ -31,11 +33,14 @@ class TrainOptions(Parameters):
         "are separated by commas. A recipe states its own.",
         json_schema_extra=about("Data", "result", metavar="CLASS,...", repeat=True),
     )
-    gsd: float = Field(
-        default=0.25,
+    gsd: float | None = Field(
+        default=None,
         gt=0,
-        description="Ground sample distance at which the network works. A recipe states its own.",
-        json_schema_extra=about("Data", "result", unit="m/px", metavar="M/PX"),
+        description="Ground sample distance at which the network works, and that of images that state none. A recipe "
+        "states its own.",
+        json_schema_extra=about(
+            "Data", "result", unit="m/px", metavar="M/PX", default_text=f"that of --init, else {DEFAULT_GSD:g}"
+        ),
     )
     val_scenes: Texts = Field(
         default=(),
@@ -161,7 +166,7 @@ class TrainArguments(TypedDict, total=False):
     """Fields of :class:`TrainOptions` as arguments of a function; times are seconds, or texts such as ``2h``."""
 
     classes: str | Sequence[str]
-    gsd: float
+    gsd: float | None
     val_scenes: str | Sequence[str]
     data_root: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
     size: str | os.PathLike[str]

@@ -15,6 +15,7 @@ from nssa_gis.evaluate.calibration import PlattScaling
 from nssa_gis.evaluate.coco import Accuracy
 from nssa_gis.model.network import DetectionNetwork
 from nssa_gis.runtime.package import ModelInfo, save_package
+from nssa_gis.train.datasets import longest_side
 from nssa_gis.train.description import describe
 from nssa_gis.train.recipe import Recipe
 from nssa_gis.train.trainer import Trainer
@@ -75,7 +76,10 @@ def calibrated(model: DetectionNetwork, platt: Sequence[PlattScaling]) -> dict[s
 
 
 def _history(trainer: Trainer) -> dict[str, Any]:
-    done = {"steps": trainer.step, "crops": trainer.step * trainer.options.batch}
+    done: dict[str, Any] = {"steps": trainer.step, "crops": trainer.step * trainer.options.batch}
+    longest = longest_side(trainer.train_images, trainer.recipe.gsd)
+    if longest is not None:  # pixels: shows at once whether the images came in at the right resolution
+        done["max_object"] = round(longest, 1)
     return {**done, "started_from": trainer.started_from} if trainer.started_from else done
 
 

@@ -28,7 +28,7 @@ from nssa_gis.runtime.package import ModelPackage
 from nssa_gis.train.assigner import ASSIGNERS
 from nssa_gis.train.checkpoint import load_checkpoint, optimizer_tensors, restore_optimizer, save_checkpoint
 from nssa_gis.train.composite import CompositeCrops
-from nssa_gis.train.datasets import check_data, count, in_memory, load_split
+from nssa_gis.train.datasets import Findings, check_data, count, in_memory, load_split
 from nssa_gis.train.description import describe
 from nssa_gis.train.distributed import ALONE, Ranks
 from nssa_gis.train.ema import MovingAverage
@@ -109,6 +109,7 @@ class Trainer:
         self.started_from = ""
         self.train_images: list[list[LabelledImage]] = []
         self.val_images: list[list[LabelledImage]] = []
+        self.findings = Findings()
         self._in_step = self._stopping = False
         self._begun_with: dict[str, Any] = {}  # options of a run that is resumed
 
@@ -183,7 +184,7 @@ class Trainer:
             A source is unreadable, or there is nothing to train on.
         """
         train = load_split(self.recipe, "train")
-        check_data(self.recipe, train)
+        self.findings = check_data(self.recipe, train)
         self.val_images = load_split(self.recipe, "val")
         self.train_images = in_memory(train)
 
@@ -360,10 +361,10 @@ class Trainer:
         return Paster(bank) if bank else None
 
     def _report_data(self) -> None:
-        figures = {}
-        for split, images in (("train", self.train_images), ("val", self.val_images)):
-            figures[split] = dict(zip(("images", "boxes"), count(images), strict=True))
-        self.report({"event": "data", **figures})
+        for message in self.findings.warnings:
+            self.report({"event": "warning", "message": message})
+        figures = {"train": count(self.train_images), "val": count(self.val_images)}
+        self.report({"event": "data", **figures, "dropped": self.findings.dropped, "unused": self.findings.unused})
         if not figures["val"]["images"]:
             self.report(
                 {

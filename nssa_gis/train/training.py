@@ -8,7 +8,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +18,10 @@ from nssa_gis.events import Progress, silent
 from nssa_gis.files import check_free, check_working_folder
 from nssa_gis.model.config import DetectorConfig, load_config
 from nssa_gis.runtime.package import ModelInfo, load_package
+from nssa_gis.train.datasets import unknown_gsd
 from nssa_gis.train.distributed import joined
 from nssa_gis.train.log import LOG_NAME, TrainingLog, json_values
-from nssa_gis.train.options import TrainArguments, TrainOptions
+from nssa_gis.train.options import DEFAULT_GSD, TrainArguments, TrainOptions
 from nssa_gis.train.packaging import package_of
 from nssa_gis.train.recipe import Recipe, load_recipe, recipe_of_folders
 from nssa_gis.train.trainer import CHECKPOINT_NAME, Trainer
@@ -134,6 +135,8 @@ def train_model(
             trainer.resume()
             log.go_on(trainer.step)
         trainer.load()
+        if data[0].suffix != ".toml":  # a recipe says itself what is assumed
+            _tell_unknown_gsd(trainer)
         if start:
             trainer.start_from(start)
         if options.trunk_weights and not options.resume:
@@ -165,10 +168,23 @@ def _recipe(data: Sequence[Path], options: TrainOptions, name: str) -> Recipe:
     if not data:
         raise UsageError("no data: give a recipe (.toml) or labelled folders")
     if data[0].suffix != ".toml":
-        return recipe_of_folders(data, options.classes, options.gsd, options.val_scenes, name)
+        return recipe_of_folders(data, options.classes, _working_gsd(options), options.val_scenes, name)
     if len(data) > 1 or options.classes or options.val_scenes:
         raise UsageError("a recipe is given alone: it states its own sources, classes and held-out scenes")
     return load_recipe(data[0], options.data_root)
+
+
+def _working_gsd(options: TrainOptions) -> float:
+    """GSD that the network works at: as asked for, else that of the model that it starts from."""
+    if options.gsd is not None:
+        return options.gsd
+    return load_package(options.init).info.gsd if options.init else DEFAULT_GSD
+
+
+def _tell_unknown_gsd(trainer: Trainer) -> None:
+    told = unknown_gsd([*trainer.train_images, *trainer.val_images], trainer.recipe.gsd)
+    if told:
+        trainer.findings = replace(trainer.findings, warnings=(*trainer.findings.warnings, told))
 
 
 def _network(size: str, classes: int) -> DetectorConfig:

@@ -45,6 +45,8 @@ def test_tables_json_and_curve(cli, labelled, tmp_path):
     assert done.returncode == 0, done.stderr
     for name in protocols:
         assert f"protocol {name}, 1 objects" in done.stdout
+    assert done.stdout.startswith("1 images, 1 boxes, 1 ignored regions; 0 dropped labels\n")
+    assert "warning" in done.stderr and "a.jpg: no ground sample distance is known" in done.stderr
     facts = json.loads((tmp_path / "e.json").read_text())
     assert [p["protocol"] for p in facts["protocols"]] == protocols
     assert facts["categories"] == {"car": "vehicle"}

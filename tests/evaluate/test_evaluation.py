@@ -8,13 +8,16 @@ import rasterio
 from PIL import Image
 
 from nssa_gis.boxes.columns import SceneDetections
+from nssa_gis.detect.detector import Detector
 from nssa_gis.errors import NssaError, UsageError
 from nssa_gis.evaluate.coco import ignored, precision_recall, without_ignored
 from nssa_gis.evaluate.evaluation import detect_entries, evaluate_model, only_classes, spread
+from nssa_gis.evaluate.protocols import score_protocol
 from nssa_gis.labels.classes import class_table, classes_not_exhaustive, truth_of, usable_entries
-from nssa_gis.labels.table import Entry, Table
+from nssa_gis.labels.table import Entry, Table, no_boxes
 from nssa_gis.labels.truth import ImageTruth
 from nssa_gis.testing import PlantedDetector, make_scene
+from nssa_gis.testing.planted import PlantedBackend, planted_info
 
 #: Off the even places, so that a box scaled about anything but the corner would show.
 BOXES = np.array([[10, 20, 40, 32], [61, 15, 73, 47]])
@@ -218,14 +221,88 @@ def test_what_is_measured_is_told(tmp_path):
         classes={"car": ["auto"]},
         progress=events.append,
     )
-    assert [e["event"] for e in events] == ["start", "tile"]
+    assert [e["event"] for e in events] == ["data", "start", "warning", "tile"]
+    assert "no ground sample distance is known" in events[2]["message"]
     assert [p.protocol for p in found.protocols] == ["coco", "aitod"]
     assert found.to_dict() == json.loads(json.dumps(found.to_dict()))
     assert (found.to_dict()["categories"], found.images) == ({"auto": "car"}, 1)
     text = found.to_text()
     assert text.startswith(f"planted 1 on {tmp_path}: 1 images, planted")
-    assert "protocol aitod, 2 objects" in text and "AP 100.0  AP50 100.0" in text
+    assert "protocol aitod, 2 objects" in text and "AP 1.000  AP50 1.000" in text
     with pytest.raises(UsageError, match="protocol 'voc' is unknown; known: coco"):
         evaluate_model(PlantedDetector(), tmp_path, protocols=["voc"])
     with pytest.raises(UsageError, match="no class in common"):
         evaluate_model(PlantedDetector(), tmp_path)
+
+
+def events_of(folder, detector=None, **options):
+    events = []
+    score = evaluate_model(detector or PlantedDetector(), folder, progress=events.append, **options).protocols[0]
+    return score, events
+
+
+def messages(events):
+    return [e["message"] for e in events if e["event"] == "warning"]
+
+
+def labelled(folder, boxes=BOXES, image=None, **row):
+    """A COCO folder with a picture of the planted boxes; the class is car."""
+    picture(folder / "images" / "a.png")
+    rows = [
+        {"image_id": 1, "category_id": 5, "bbox": [x0, y0, x1 - x0, y1 - y0], **row}
+        for x0, y0, x1, y1 in np.array(boxes).tolist()
+    ]
+    table = {"images": [{"id": 1, "file_name": "a.png"} | (image or {})], "annotations": rows}
+    (folder / "instances.json").write_text(json.dumps({**table, "categories": [{"id": 5, "name": "car"}]}))
+    return folder
+
+
+def test_what_is_used_is_counted_before_the_start(tmp_path):
+    folder = labelled(tmp_path, image={"gsd_m": 0.25})
+    table = json.loads((folder / "instances.json").read_text())
+    box = table["annotations"][0]
+    table["categories"].append({"id": 6, "name": "tree"})
+    table["annotations"] += [{**box, "iscrowd": "1"}, {**box, "image_id": 9}, {**box, "category_id": 6}]
+    (folder / "instances.json").write_text(json.dumps(table))
+    score, events = events_of(folder)
+    assert [e["event"] for e in events] == ["warning", "data", "start", "tile"]
+    assert messages(events)[0].startswith("1 label is not used: their image is not listed")
+    told = {"images": 1, "boxes": len(BOXES), "ignored": 1, "dropped": 1, "unused": {"tree": 1}}
+    assert events[1] == {"event": "data", **told} and score.truths == len(BOXES)
+
+
+@pytest.mark.parametrize("known", [{"image": {"gsd_m": 0.25}}, {"gsd": 0.25}, {"scale": 1.0}])
+def test_an_unknown_gsd_is_told_once(tmp_path, known):
+    _, events = events_of(labelled(tmp_path))
+    assert len(messages(events)) == 1 and "a.png: no ground sample distance is known" in messages(events)[0]
+    _, events = events_of(labelled(tmp_path, image=known.get("image")), **{k: known[k] for k in known if k != "image"})
+    assert messages(events) == []
+
+
+SOURCES = "town (weight 1.2, held out: b c); lake (weight 0, held out: all); town (weight 2, held out: b c)"
+
+
+@pytest.mark.parametrize(
+    ("name", "scene", "told"),
+    [("town", "a", True), ("town", "b", False), ("lake", "a", False), ("wn", "a", False), ("other", "a", False)],
+)
+def test_images_that_the_model_was_trained_on_are_told(tmp_path, name, scene, told):
+    folder = labelled(tmp_path / name, image={"gsd_m": 0.25, "scene": scene})
+    detector = Detector.of_backend(PlantedBackend(), planted_info(training_data=SOURCES))
+    _, events = events_of(folder, detector)
+    wanted = f"1 of 1 images are not among those held out from {name}, a source that planted was trained on"
+    assert [wanted in text for text in messages(events)] == [True] * told
+
+
+def test_accuracy_at_the_threshold_that_a_detection_uses():
+    """Three of four objects found from 0.5 on, with one false box; the best threshold is another one."""
+    truth = ImageTruth(np.array([[20.0 * k, 0, 20 * k + 10, 10] for k in range(4)]), np.zeros(4, np.int64), no_boxes())
+    boxes = np.concatenate((truth.boxes, [[0, 50, 10, 60]]))
+    found = SceneDetections.of(boxes, [0.9, 0.8, 0.7, 0.2, 0.6], np.zeros(5, np.int64))
+    score = score_protocol("coco", [truth], [found], ["car"], 0.5)
+    for point in (score.at_default, score.classes[0].at_default, score.to_dict()["at_default"]):
+        assert point == pytest.approx({"threshold": 0.5, "precision": 0.75, "recall": 0.75, "f1": 0.75})
+    assert (score.threshold, score.recall) == (pytest.approx(0.2), 1)
+    text = score.to_text()
+    assert "at the default confidence threshold of the model, 0.5:  P 0.750  R 0.750  F1 0.750" in text
+    assert "  all 1.000" not in text and f"AP50 {score.ap50:.3f}" in text, "fractions, as in the JSON"

@@ -128,6 +128,6 @@ def test_torchrun_trains_from_the_command_line(coco_folder, tmp_path):
 
     assert [e["step"] for e in read_log(run / "log.jsonl") if e["event"] == "step"] == [1, 2, 3]
     package = load_package(model)
-    assert package.info.metrics["training"] == {"steps": 3, "crops": 12}
+    assert package.info.metrics["training"] == {"steps": 3, "crops": 12, "max_object": 17.0}
     build_detector(package)
     assert sorted(os.listdir(run)) == ["checkpoint.safetensors", "log.jsonl"]

@@ -131,7 +131,8 @@ def test_data_is_reported_and_nothing_held_out_is_warned_of(coco_folder, tmp_pat
     events = []
     one = trainer(coco_folder, tmp_path / "run", steps=1, events=events)
     one.run()
-    assert events[0] == {"event": "data", "train": {"images": 2, "boxes": 8}, "val": {"images": 2, "boxes": 8}}
+    figures = {"images": 2, "boxes": 8, "ignored": 0}
+    assert events[0] == {"event": "data", "train": figures, "val": figures, "dropped": 0, "unused": {}}
     events.clear()
     one = trainer(coco_folder, tmp_path / "other", steps=1, events=events)
     one.recipe = recipe_of_folders([coco_folder], ["vehicle=car"], 0.25, [], "toy")
