@@ -18,6 +18,7 @@ from nssa_gis.events import Progress, silent
 from nssa_gis.files import check_free, check_working_folder
 from nssa_gis.model.config import DetectorConfig, load_config
 from nssa_gis.runtime.package import ModelInfo, load_package
+from nssa_gis.train.checkpoint import load_checkpoint
 from nssa_gis.train.datasets import unknown_gsd
 from nssa_gis.train.distributed import joined
 from nssa_gis.train.log import LOG_NAME, TrainingLog, json_values
@@ -117,7 +118,7 @@ def train_model(
     """
     folder = options.run or Path("runs") / output.stem
     _check(output, folder, options)
-    recipe = _recipe(data, options, output.stem)
+    recipe = _recipe(data, options, output.stem, folder)
     config = _network(options.size, len(recipe.classes))
     if options.trunk_weights and config.trunk != "resnet":
         raise UsageError(f"--trunk-weights: the trunk of --size {options.size} is not a ResNet; use --size paper")
@@ -163,21 +164,24 @@ def _check(output: Path, folder: Path, options: TrainOptions) -> None:
         )
 
 
-def _recipe(data: Sequence[Path], options: TrainOptions, name: str) -> Recipe:
+def _recipe(data: Sequence[Path], options: TrainOptions, name: str, folder: Path) -> Recipe:
     """Make the recipe of the data."""
     if not data:
         raise UsageError("no data: give a recipe (.toml) or labelled folders")
     if data[0].suffix != ".toml":
-        return recipe_of_folders(data, options.classes, _working_gsd(options), options.val_scenes, name)
+        return recipe_of_folders(data, options.classes, _working_gsd(options, folder), options.val_scenes, name)
     if len(data) > 1 or options.classes or options.val_scenes:
         raise UsageError("a recipe is given alone: it states its own sources, classes and held-out scenes")
     return load_recipe(data[0], options.data_root)
 
 
-def _working_gsd(options: TrainOptions) -> float:
-    """GSD that the network works at: as asked for, else that of the model that it starts from."""
+def _working_gsd(options: TrainOptions, folder: Path) -> float:
+    """GSD that the network works at: as asked for, else that of the run or the model that it goes on from."""
     if options.gsd is not None:
         return options.gsd
+    checkpoint = folder / CHECKPOINT_NAME
+    if options.resume and checkpoint.is_file():  # the package that the run started from may be gone
+        return float(load_checkpoint(checkpoint)[1].get("setting", {}).get("gsd", DEFAULT_GSD))
     return load_package(options.init).info.gsd if options.init else DEFAULT_GSD
 
 
