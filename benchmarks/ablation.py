@@ -1,7 +1,9 @@
 """What each module adds: the same small real task, steps and data for every variant, with several seeds.
 
-``python -m benchmarks.ablation --data-root DIR --run DIR [--variants plain,all] [--seeds 3] [--quick] [--json FILE]``
+``python -m benchmarks.ablation [--data-root DIR] [--run DIR] [--variants plain,all] [--seeds 3] [--quick]
+[--json FILE]``
 
+Without ``--data-root`` the task is to find rectangles on noise: it shows that the benchmark runs, and nothing else.
 Finished runs stay in the run folder, so an interrupted ablation continues where it stopped. A folder with runs of
 another task, network or schedule is refused. Speed is measured at the end, all variants in turn in one process, on the
 inference form (folded, bf16 if the CPU has it). AP tiny is for objects of 8 to 16 px a side (root of the area), in
@@ -11,12 +13,14 @@ pixels of the network (0.25 m), because the images have several GSDs.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -33,11 +37,12 @@ from nssa_gis.model.config import SIZES, DetectorConfig
 from nssa_gis.model.network import DetectionNetwork
 from nssa_gis.runtime.backends.torch import cpu_has_bf16
 from nssa_gis.runtime.folding import fold_batch_norm
+from nssa_gis.testing.labels import write_coco
 from nssa_gis.train.checkpoint import load_checkpoint
 from nssa_gis.train.datasets import load_split
 from nssa_gis.train.description import describe
 from nssa_gis.train.options import TrainOptions
-from nssa_gis.train.recipe import Recipe, load_recipe
+from nssa_gis.train.recipe import Recipe, load_recipe, recipe_of_folders
 from nssa_gis.train.trainer import Trainer
 
 RECIPE = Path(__file__).with_suffix(".toml")
@@ -80,7 +85,17 @@ def variants(size: str) -> dict[str, Variant]:
     return table
 
 
-def train(name: str, variant: Variant, recipe: Recipe, options: TrainOptions, folder: Path) -> None:
+def task_of(roots: Sequence[Path], folder: Path) -> tuple[Recipe, str]:
+    """Give the recipe and its text: that of the real sources, or without roots one of made images in a folder."""
+    if roots:
+        return load_recipe(RECIPE, roots), RECIPE.read_text()
+    made = folder / "made"
+    if not made.is_dir():
+        write_coco(made, images=8, size=192)
+    return recipe_of_folders([made], ["vehicle=car"], 0.25, ["b"], "ablation-made"), "rectangles on noise"
+
+
+def train(name: str, variant: Variant, recipe: Recipe, text: str, options: TrainOptions, folder: Path) -> None:
     """Train one run, unless its detections exist already."""
     _check_same(
         folder,
@@ -88,7 +103,7 @@ def train(name: str, variant: Variant, recipe: Recipe, options: TrainOptions, fo
             "network": variant.config.to_dict(),
             "assigner": variant.assigner,
             "gain": variant.gain,
-            "recipe": RECIPE.read_text(),
+            "recipe": text,
             "steps": options.steps,
             "batch": options.batch,
             "crop": options.crop,
@@ -196,8 +211,10 @@ def _truths(recipe: Recipe) -> list[ImageTruth]:
 def main() -> None:
     """Train what is missing, measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data-root", type=Path, action="append", required=True, help="folder of the sources")
-    parser.add_argument("--run", type=Path, required=True, help="folder of the runs")
+    parser.add_argument(
+        "--data-root", type=Path, action="append", default=[], help="folder of the sources (default: made images)"
+    )
+    parser.add_argument("--run", type=Path, help="folder of the runs (default: runs/ablation; with --quick a new one)")
     parser.add_argument("--size", choices=[s for s in SIZES if s != "nssa-paper"], default="nssa-s")
     parser.add_argument("--variants", default="", help="comma separated (default: all)")
     parser.add_argument("--seeds", type=int, default=3, help="seeds 0 to N-1 (default %(default)s)")
@@ -215,27 +232,38 @@ def main() -> None:
     names = args.variants.split(",") if args.variants else list(known)
     if unknown := set(names) - set(known):
         parser.error(f"unknown variants {sorted(unknown)}; known: {', '.join(known)}")
-    recipe = load_recipe(RECIPE, args.data_root)
+    with contextlib.ExitStack() as held:
+        if args.run is None:
+            args.run = Path(held.enter_context(TemporaryDirectory())) if args.quick else Path("runs/ablation")
+        rows = measure(args, {name: known[name] for name in names})
+    report(rows, [], list(rows[0]), args.json)
+
+
+def measure(args: argparse.Namespace, chosen: dict[str, Variant]) -> list[dict[str, Any]]:
+    """Train what is missing and measure all; a row for each variant."""
+    recipe, text = task_of(args.data_root, args.run)
+    if not args.data_root:
+        print("no --data-root: made images; the accuracy says nothing")
     for seed in range(args.seeds):
-        for name in names:
+        for name, variant in chosen.items():
             options = TrainOptions(
                 steps=args.steps, batch=args.batch, crop=args.crop, seed=seed, threads=args.threads, device="cpu"
             )
-            train(name, known[name], recipe, options, args.run / f"{name}-{seed}")
+            train(name, variant, recipe, text, options, args.run / f"{name}-{seed}")
     truths = _truths(recipe)
-    speed = milliseconds({name: known[name].config for name in names}, 3 if args.quick else 15)
+    speed = milliseconds({name: variant.config for name, variant in chosen.items()}, 3 if args.quick else 15)
     rows = []
-    for name in names:
+    for name, variant in chosen.items():
         figures = [score(args.run / f"{name}-{seed}", truths) for seed in range(args.seeds)]
         row: dict[str, Any] = {"variant": name}
         for key in figures[0]:
             values = [f[key] for f in figures]
             row[key] = statistics.mean(values)
             row[f"{key} sd"] = statistics.stdev(values) if len(values) > 1 else float("nan")
-        row["params"] = sum(p.numel() for p in DetectionNetwork(known[name].config).parameters())
+        row["params"] = sum(p.numel() for p in DetectionNetwork(variant.config).parameters())
         row["ms/MP"] = speed[name]
         rows.append(row)
-    report(rows, [], list(rows[0]), args.json)
+    return rows
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ import numpy as np
 from PIL import Image
 
 import nssa_gis
+from benchmarks.results import save_json
 from nssa_gis.detect.detector import Detector
 from nssa_gis.evaluate.calibration import PlattScaling, calibration_error, fit_platt_scaling, reliability
 from nssa_gis.evaluate.coco import average_precisions, ignored, iou_matrix, precision_recall, without_ignored
@@ -38,6 +39,9 @@ _HEAD = f"{'gsd':>5s} {'source':18s} {'objects':>7s} {'AP50':>6s} {'AP':>6s} {'P
 def main() -> None:
     """Measure and print tables."""
     args = _arguments()
+    if not args.data_root:
+        print("skipped: no --data-root, the folder of the labelled images")
+        return
     package = load_package(args.model)
     info = package.info
     detector = Detector.of_network(build_detector(package), info)  # float32: the figures are those of any machine
@@ -70,14 +74,12 @@ def main() -> None:
         "false boxes": false_boxes(detector, splits, threshold, args.quick),
     }
     if args.json:
-        args.json.write_text(
-            json.dumps({"published": args.published, "rows": rows, "coarse": coarse, **facts}, indent=1)
-        )
+        save_json(args.json, {"published": args.published, "rows": rows, "coarse": coarse, **facts})
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data-root", type=Path, action="append", required=True, help="folder of the sources")
+    parser.add_argument("--data-root", type=Path, action="append", help="folder of the sources")
     parser.add_argument("--model", default=DEFAULT_MODEL, help="built-in name or package (default %(default)s)")
     parser.add_argument(
         "--recipe", type=Path, default=RECIPE, help="recipe that states the held-out scenes (default: the vehicle one)"

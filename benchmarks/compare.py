@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import rivals
+from benchmarks.results import save_json
 from nssa_gis.boxes.columns import Detections, SceneDetections
 
 _SCRIPT = Path(rivals.__file__)
@@ -98,7 +98,7 @@ def report(rows: Sequence[dict[str, Any]], left_out: Sequence[str], header: Sequ
     for reason in left_out:
         print(f"skipped: {reason}")
     if target:
-        target.write_text(json.dumps({"rows": list(rows), "left_out": list(left_out)}, indent=1) + "\n")
+        save_json(target, {"rows": list(rows), "left_out": list(left_out)})
 
 
 def _cell(value: object) -> str:

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.results import save_json
+
 ROOT = Path(__file__).parents[1]
 
 #: Longer cells (messages) are cut in the table; the JSON has them in full.
@@ -50,7 +52,7 @@ def write_json(rows: Sequence[dict[str, Any]], target: Path | None) -> None:
     """Write ``{"rows": [...], "load": ...}``; with a high load of the machine the seconds are less reliable."""
     if target:
         load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
-        target.write_text(json.dumps({"rows": list(rows), "load_1min": load}, indent=1) + "\n")
+        save_json(target, {"rows": list(rows), "load_1min": load})
 
 
 def _cell(value: object) -> str:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import subprocess
 import sys
@@ -15,6 +14,7 @@ import time
 from itertools import combinations
 from pathlib import Path
 
+from benchmarks.results import save_json
 from nssa_gis.analysis.layers import agreement, score_layer
 from nssa_gis.detect.detector import Detector
 from nssa_gis.detect.options import DetectOptions
@@ -81,7 +81,7 @@ def main() -> None:
     for row in rows:
         print("  ".join(f"{k}={v}" if k != "what" else f"{v:32s}" for k, v in row.items()))
     if args.json:
-        args.json.write_text(json.dumps({"rows": rows}, indent=1))
+        save_json(args.json, {"rows": rows})
 
 
 if __name__ == "__main__":
