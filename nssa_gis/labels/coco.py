@@ -26,6 +26,8 @@ from nssa_gis.labels.tally import NO_AREA, NOT_FINITE, Tally
 
 #: The labels of a folder that Roboflow exports as COCO.
 ROBOFLOW = "_annotations.coco.json"
+#: Pixels; no coordinate of an image is larger.
+_FARTHEST = 1e9
 _YES, _NO = frozenset(("1", "true", "yes")), frozenset(("0", "false", "no", "", "none", "null"))
 
 
@@ -186,7 +188,8 @@ def _entry(
     name = image["file_name"].strip().replace("\\", "/")
     raw = np.array([_box(a) for a in rows], np.float64).reshape(-1, 4)
     boxes = corners(raw)
-    finite = np.isfinite(raw).all(1)
+    finite = np.asarray((np.abs(raw) < _FARTHEST).all(1))  # False for NaN, too
+    raw = np.where(finite[:, None], raw, np.nan)
     flat = finite & ~(boxes[:, 2:] > boxes[:, :2]).all(1)
     for wrong, reason in ((~finite, NOT_FINITE), (flat, NO_AREA)):
         tally.drop(

@@ -24,6 +24,8 @@ _MOST = 1.5
 _TIGHTER = 0.5
 #: Key points may lie so far outside their box, in shares of the image.
 _SLACK = 0.01
+#: A box reaches far over the edge from this share of the image on; so many of the boxes must make sense otherwise.
+_FAR, _NEARLY_ALL = 0.05, 0.95
 
 
 def read_yolo(folder: Path, annotations: str | None = None, images: str | None = None) -> Table:
@@ -62,6 +64,7 @@ def read_yolo(folder: Path, annotations: str | None = None, images: str | None =
     rows = {pair.image: _rows(pair.labels, names, shape) for pair in pairs if pair.labels}
     if shape is None:
         _refuse_key_points([line for lines in rows.values() for line in lines if len(line[2]) > 5])
+    _refuse_corners([line for lines in rows.values() for line in lines])
     numbered = {number: k for k, number in enumerate(names)}
     entries = [_entry(pair, rows.get(pair.image, []), numbered, shape is not None) for pair in pairs]
     parts = sorted({pair.name.split("/")[0] for pair in pairs if "/" in pair.name} & PARTS)
@@ -136,6 +139,19 @@ def _refuse_key_points(long: list[Line]) -> None:
             f"{path}, line {number}: {len(values)} columns look like a box and further numbers (key points, or a score "
             f"and a track number), not like an outline; state kpt_shape in data.yaml, or leave {_WANTED}"
         )
+
+
+def _refuse_corners(lines: list[Line]) -> None:
+    """Refuse ``x0 y0 x1 y1``: as corners all lie in the image, as centre and size some reach far over the edge."""
+    short = [line for line in lines if len(line[2]) == 5]
+    if not short:
+        return
+    first, second = np.split(np.array([values[1:] for _, _, values in short]), 2, axis=1)
+    fits = ((second > first) & (first >= -_FAR) & (second <= 1 + _FAR)).all(1).mean() > _NEARLY_ALL
+    over = ((first + second / 2 > 1 + _FAR) | (first - second / 2 < -_FAR)).any(1)
+    if fits and over.any():
+        path, number, _ = short[int(over.argmax())]
+        raise NssaError(f"{path}, line {number}: looks like corners x0 y0 x1 y1, not {_WANTED}: convert the labels")
 
 
 def _points_beside(values: list[float]) -> NDArray[np.float64]:

@@ -43,6 +43,10 @@ def test_yolo_outlines_are_outlines(tmp_path):
         ([[0, *row, 0.9, k] for k, row in enumerate(SHARES.tolist(), 1)], "line 2: 7 columns are an outline"),
         ([[0, *row, 0.9, 1] for row in SHARES.tolist()], "line 1: 7 columns look like a box and further numbers"),
         ([[0, *row, 0.9] for row in SHARES.tolist()], "line 1: six columns, one more than class x_centre"),
+        (
+            [[0, *row] for row in (BOXES / [WIDTH, HEIGHT, WIDTH, HEIGHT]).tolist()],
+            "looks like corners x0 y0 x1 y1, not class",
+        ),
         ([[0, *row] for row in CENTRED.tolist()], "6 of 6 boxes lie outside their image"),
         ([[0, *(100 * v for v in row)] for row in SHARES.tolist()], "6 of 6 boxes lie outside their image"),
         ([[0, *(v / WIDTH for v in row)] for row in SHARES.tolist()], "6 of 6 boxes lie in the first pixel"),

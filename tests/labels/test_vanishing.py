@@ -55,6 +55,7 @@ def test_coco_crowds_of_other_writers_are_read(tmp_path):
             "2 labels are not used: their coordinates are not finite numbers (first: a.png, ",
         ),
         ({"bbox": [1, None, 3, 4]}, "2 labels are not used: their coordinates are not finite numbers (first: a.png, "),
+        ({"bbox": [5, 5, 1e300, 4]}, "2 labels are not used: their coordinates are not finite numbers (first: a.png, "),
         ({"bbox": [5, 5, float("inf"), 4]}, "2 labels are not used: their coordinates are not finite"),
         (
             {"bbox": [5, 5, 0, 4]},
