@@ -144,16 +144,19 @@ def test_scene_without_crs_works_in_pixels_and_says_so(tmp_path, package):
         run(tmp_path / "plain.tif", tmp_path / "other.gpkg", package, gsd=0.2)
 
 
-def test_nodata_tiles_are_skipped_and_objects_on_nodata_dropped(tmp_path, package):
-    make_scene(tmp_path / "holes.tif", objects=[(20, 20, 30, 30, 0), (500, 500, 512, 510, 1)], nodata=10)
+def test_tiles_of_nothing_but_nodata_are_skipped(tmp_path, package):
+    objects = [(720, 20, 730, 30, 0), (800, 500, 812, 510, 1)]
+    make_scene(tmp_path / "holes.tif", objects=objects, nodata=0, tiled=True, blockxsize=64, blockysize=64)
     with rasterio.open(tmp_path / "holes.tif", "r+") as data:
         pixels = data.read()
-        pixels[:, :200, :200] = 90
+        pixels[:, :, :600] = 0
         data.write(pixels)
-        data.write_mask(np.full((700, 1000), 255, np.uint8))
+    with rasterio.open(tmp_path / "holes.tif", "r+") as data:
+        data.build_overviews([2, 4])
     backend = PlantedBackend()
     result = run(tmp_path / "holes.tif", tmp_path / "holes.gpkg", package, backend=backend)
-    assert result.tiles == backend.tiles
+    assert result.tiles_skipped > 0 and result.tiles == backend.tiles
+    np.testing.assert_allclose(boxes_of(result.output), ordered(np.array(objects)))
 
 
 def test_scene_of_nothing_but_nodata_gives_an_empty_layer(tmp_path, package):
