@@ -182,9 +182,11 @@ def test_a_model_of_the_modeler_runs(scene, tmp_path):
 
     context = QgsProcessingContext()
     context.setProject(QgsProject.instance())
-    values = {"raster": scene.id(), "find:found": str(tmp_path / "f.gpkg"), "centres:points": str(tmp_path / "p.gpkg")}
+    values = {"raster": scene.id()}
+    for output in read.destinationParameterDefinitions():  # QGIS 3.22 calls it "find:found", 3.40 "found"
+        values[output.name()] = str(tmp_path / f"{output.description()}.gpkg")
     processing.run(read, values, context=context, feedback=Feedback())
-    assert count(tmp_path / "f.gpkg") == count(tmp_path / "p.gpkg") > 0
+    assert count(tmp_path / "found.gpkg") == count(tmp_path / "points.gpkg") > 0
 
 
 def test_the_german_texts_are_read(application, monkeypatch):
