@@ -57,17 +57,36 @@ def load_checkpoint(path: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str,
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    metadata = read_metadata(path)
+    progress = read_progress(path)
     try:
-        progress = json.loads(metadata[_KEY])
         tensors = load_file(path)
-    except (KeyError, ValueError, SafetensorError, OSError) as error:
-        raise NssaError(f"{path}: no usable training checkpoint ({error}); start afresh without --resume") from None
+    except (SafetensorError, OSError) as error:
+        raise _unusable(path, error) from None
     parts: dict[str, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         part, _, name = key.partition("/")
         parts.setdefault(part, {})[name] = value
     return parts, progress
+
+
+def read_progress(path: Path) -> dict[str, Any]:
+    """Read the state of the run from a checkpoint; no tensor is loaded.
+
+    Raises
+    ------
+    NssaError
+        Not a checkpoint, or damaged.
+    """
+    metadata = read_metadata(path)
+    try:
+        progress: dict[str, Any] = json.loads(metadata[_KEY])
+    except (KeyError, ValueError) as error:
+        raise _unusable(path, error) from None
+    return progress
+
+
+def _unusable(path: Path, error: Exception) -> NssaError:
+    return NssaError(f"{path}: no usable training checkpoint ({error}); start afresh without --resume")
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer, model: torch.nn.Module) -> dict[str, Tensor]:

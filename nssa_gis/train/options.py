@@ -39,7 +39,11 @@ class TrainOptions(Parameters):
         description="Ground sample distance at which the network works, and that of images that state none. A recipe "
         "states its own.",
         json_schema_extra=about(
-            "Data", "result", unit="m/px", metavar="M/PX", default_text=f"that of --init, else {DEFAULT_GSD:g}"
+            "Data",
+            "result",
+            unit="m/px",
+            metavar="M/PX",
+            default_text=f"that of --init or of the resumed run, else {DEFAULT_GSD:g}",
         ),
     )
     val_scenes: Texts = Field(

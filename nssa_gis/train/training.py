@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 from nssa_gis.errors import NssaError, UsageError
 from nssa_gis.evaluate.coco import Accuracy
 from nssa_gis.events import Progress, silent
-from nssa_gis.files import check_free, check_working_folder
+from nssa_gis.files import check_free
 from nssa_gis.model.config import DetectorConfig, load_config
 from nssa_gis.runtime.package import ModelInfo, load_package
-from nssa_gis.train.checkpoint import load_checkpoint
+from nssa_gis.train.checkpoint import read_progress
 from nssa_gis.train.datasets import unknown_gsd
 from nssa_gis.train.distributed import joined
 from nssa_gis.train.log import LOG_NAME, TrainingLog, json_values
@@ -153,7 +153,6 @@ def train_model(
 
 def _check(output: Path, folder: Path, options: TrainOptions) -> None:
     """Refuse what would replace something without being asked to, before anything is loaded."""
-    check_working_folder()
     if output.suffix != ".safetensors":
         raise UsageError(f"{output}: the name of a model package ends in .safetensors")
     check_free(output, options.overwrite)
@@ -176,12 +175,12 @@ def _recipe(data: Sequence[Path], options: TrainOptions, name: str, folder: Path
 
 
 def _working_gsd(options: TrainOptions, folder: Path) -> float:
-    """GSD that the network works at: as asked for, else that of the run or the model that it goes on from."""
+    """GSD that the network works at: as asked for, else that of the resumed run or of the model that it starts from."""
     if options.gsd is not None:
         return options.gsd
     checkpoint = folder / CHECKPOINT_NAME
-    if options.resume and checkpoint.is_file():  # the package that the run started from may be gone
-        return float(load_checkpoint(checkpoint)[1].get("setting", {}).get("gsd", DEFAULT_GSD))
+    if options.resume and checkpoint.is_file():  # it knows all: the start model may be gone
+        return float(read_progress(checkpoint).get("setting", {}).get("gsd", DEFAULT_GSD))
     return load_package(options.init).info.gsd if options.init else DEFAULT_GSD
 
 

@@ -150,5 +150,9 @@ def test_the_gsd_is_that_of_the_start_model_unless_another_is_given(coco_folder,
     info = planted_info(classes=("car",), gsd=0.2, network=config.to_dict())
     save_package(start, DetectionNetwork(config).state_dict(), info)
     assert few_steps(coco_folder, tmp_path, init=start)[1].info.gsd == 0.2
+    start.unlink()
+    _, resumed = few_steps(coco_folder, tmp_path, steps=2, resume=True)
+    assert (resumed.info.gsd, resumed.steps) == (0.2, 2), "a resumed run needs neither --gsd nor the start model"
+    save_package(start, DetectionNetwork(config).state_dict(), info)
     assert few_steps(coco_folder, tmp_path, init=start, gsd=0.3)[1].info.gsd == 0.3
     assert few_steps(coco_folder, tmp_path)[1].info.gsd == 0.25
