@@ -137,6 +137,8 @@ def atomic_write(path: str | os.PathLike[str], *, replace: bool = True, stale: I
                 _sync(file)
             if not replace and target.exists():
                 raise NssaError(f"{printable(path)}: appeared meanwhile; give another name or --overwrite")
+            if target.exists():  # what its owner allowed others stays
+                shutil.copymode(target, partial)
             targets = [target.with_name(file.name) for file in made]
             for file in stale:
                 if file not in targets:

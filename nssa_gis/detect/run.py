@@ -35,6 +35,7 @@ from nssa_gis.geo.crs import named_or_none
 from nssa_gis.raster.scene import Scene, open_scene
 from nssa_gis.seams.merge import SeamMerger
 from nssa_gis.vector.areas import split_area
+from nssa_gis.vector.geopackage import row_state
 from nssa_gis.vector.schema import LayerInfo, records
 from nssa_gis.vector.target import Mode, Target, inspect_target, output_files
 from nssa_gis.vector.writer import write_layer
@@ -85,7 +86,8 @@ def detect_scene(
     options = options or DetectOptions()
     report = Reporter(progress)
     check_name(output, "the output")
-    output = Path(output)
+    named = Path(output)
+    output = Path(os.path.realpath(named)) if named.is_symlink() else named  # one lock, whatever the name
     crs = named_or_none(options.crs, "--crs")
     with open_scene(scene, crs, use_alpha=not options.no_alpha) as opened:
         _keep_inputs(opened, output, detector, options)
@@ -278,16 +280,16 @@ def _begun(
         remove_leftovers(output)
         if journal is None:
             mode: Mode = "append" if options.append else "overwrite" if options.overwrite else "new"
-            state = {"mode": mode, "output": _state(output)}
             target = _inspect(output, mode, scene, options)
+            state = {"mode": mode, "output": _state(target)}
             journal = Journal.create(journal_path(output), mark, {**state, "backend": detector.description})
         else:
-            if journal.info.get("mode") == "append" and journal.info.get("output") != _state(output):
+            target = _inspect(output, journal.info["mode"], scene, options)
+            if journal.info.get("mode") == "append" and journal.info.get("output") != _state(target):
                 raise NssaError(
                     f"the layer changed since the interrupted run began: {output}; its rows may be in it already; "
                     f"if they are not, delete {journal.path} and append again"
                 )
-            target = _inspect(output, journal.info["mode"], scene, options)
             if journal.info.get("backend") != detector.description:
                 report.warn(
                     f"the interrupted run used {journal.info.get('backend')}, this one uses {detector.description}; "
@@ -378,9 +380,6 @@ def _layer_info(plan: Plan, scene: Scene, detector: Detector, options: DetectOpt
     )
 
 
-def _state(output: Path) -> list[int] | None:
-    """Size and time of change of the output, None where there is none."""
-    if not output.exists():
-        return None
-    stat = output.stat()
-    return [stat.st_size, stat.st_mtime_ns]
+def _state(target: Target) -> list[int] | None:
+    """Give what changes as rows are added to the layer; None where there is none."""
+    return None if target.existing is None else row_state(target.path, target.existing.name)

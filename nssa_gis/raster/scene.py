@@ -142,10 +142,9 @@ class Scene:
         self._mask_band = tagged is None and not kinds <= {MaskFlags.all_valid, MaskFlags.nodata}
         self.frame = _frame(self.path, data, crs)
         if crs is not None and not (self.frame.crs is not None and crs.equals(self.frame.crs, ignore_axis_order=True)):
-            reason = (
-                f"the file states its own, {self.frame.crs.name}" if self.frame.crs else "the file has no georeference"
-            )
-            self.notes += (f"{self.path}: --crs {crs.name} is not used: {reason}",)
+            own = f"it states its own CRS, {self.frame.crs.name}" if self.frame.crs else "it has no georeference"
+            self.notes += (f"{self.path}: {own}; --crs {crs.name} is not used",)
+        _refuse_no_degrees(self.path, self.frame)
 
     @property
     def local(self) -> bool:
@@ -405,6 +404,20 @@ def _frame(path: str, data: rasterio.DatasetReader, named: pyproj.CRS | None) ->
         return Frame(data.width, data.height, known, transform, gcps, rpcs)
     except (ValueError, pyproj.exceptions.ProjError) as error:
         raise NssaError(f"{path}: its georeference cannot be used: {error}; repair it with gdal_edit") from error
+
+
+def _refuse_no_degrees(path: str, frame: Frame) -> None:
+    """Raise an error where a CRS in degrees is said of coordinates that are none."""
+    if frame.crs is None or not frame.crs.is_geographic or frame.crs.is_derived:
+        return
+    x, y = frame.to_map([0, frame.width], [0, frame.height])
+    turn = 360 * np.pi / 180 / frame.crs.axis_info[0].unit_conversion_factor
+    # longitudes go on beyond the antimeridian; a scene of the world reaches a little over the poles
+    if np.abs(y).max() > 0.3 * turn or np.abs(x).max() > 1.6 * turn:
+        raise NssaError(
+            f"{path}: its coordinates, such as {x[0]:.0f}, {y[0]:.0f}, are no longitude and latitude, so its CRS cannot "
+            f"be {frame.crs.name}; name the right one (--crs, or gdal_edit -a_srs)"
+        )
 
 
 def _rational(rpc: rasterio.rpc.RPC) -> RationalPolynomials:

@@ -22,8 +22,21 @@ from nssa_gis.vector.schema import FIELDS, GeometryKind
 
 #: How long a lock of another program is waited for, seconds: before the work, and when the rows are ready.
 _WAIT_BEFORE, _WAIT = 1.0, 30.0
-#: Prefixes of the tables that belong to the format.
-_SYSTEM = ("gpkg_", "sqlite_", "rtree_")
+#: Tables that belong to the format, and that of QGIS for styles.
+_SYSTEM = (
+    "gpkg_spatial_ref_sys",
+    "gpkg_contents",
+    "gpkg_geometry_columns",
+    "gpkg_tile_matrix_set",
+    "gpkg_tile_matrix",
+    "gpkg_extensions",
+    "gpkg_data_columns",
+    "gpkg_data_column_constraints",
+    "gpkg_metadata",
+    "gpkg_metadata_reference",
+    "gpkg_ogr_contents",
+    "layer_styles",
+)
 _STYLES = "layer_styles"
 #: Tables that name other tables, and the column that does, in the order in which rows are copied.
 _REGISTERS = (
@@ -70,8 +83,8 @@ class ExistingLayer:
         return self.geometry.startswith("MULTI")
 
 
-def existing_layer(path: Path, geometry: GeometryKind) -> ExistingLayer:
-    """Look at the layer that rows are to be added to.
+def existing_layer(path: Path, geometry: GeometryKind, layer: str) -> ExistingLayer:
+    """Look at the layer that rows are to be added to: that named ``layer`` or like the file, or the only one.
 
     Raises
     ------
@@ -80,7 +93,7 @@ def existing_layer(path: Path, geometry: GeometryKind) -> ExistingLayer:
     """
     try:
         with _opened(path, _WAIT_BEFORE) as connection:
-            found = _describe(connection, path, geometry)
+            found = _describe(connection, path, geometry, layer)
             _check_not_locked(connection)
     except sqlite3.Error as error:
         raise NssaError(f"{path}: cannot be appended to ({error}); give a GeoPackage or use --overwrite") from error
@@ -93,32 +106,49 @@ def other_tables(path: Path, layer: str) -> tuple[str, ...]:
     Raises
     ------
     NssaError
-        Another program is writing to the file, or ``layer`` is something else than a vector layer.
+        Another program is writing to the file, it is a database of another kind, or ``layer`` is something else than a
+        vector layer.
     """
     with path.open("rb") as file:
         if file.read(15) != b"SQLite format 3":
             return ()
     try:
         with _opened(path, _WAIT_BEFORE) as connection:
-            there = "SELECT name FROM sqlite_master WHERE type IN ('table', 'view')"
-            names = [name for (name,) in connection.execute(there)]
-            ours = {layer.lower(), _STYLES}
-            others = tuple(n for n in names if n.lower() not in ours and not n.lower().startswith(_SYSTEM))
-            if others:
-                _check_replaceable(connection, path, layer, names)
-                _check_not_locked(connection)
+            there = "SELECT name, coalesce(sql, '') FROM sqlite_master WHERE type IN ('table', 'view')"
+            made = {_folded(name): (name, sql) for name, sql in connection.execute(there)}
+            if made and "gpkg_contents" not in made:
+                raise NssaError(f"{path}: it is a database of another kind; give another file name")
+            if _folded(layer) in made:
+                _check_replaceable(connection, path, made[_folded(layer)][0])
+            indexes = [name for name, (_, sql) in made.items() if sql.upper().startswith("CREATE VIRTUAL")]
+            shadows = {f"{name}_{part}" for name in indexes for part in ("node", "parent", "rowid")}
+            ours = {_folded(layer), *_SYSTEM, *indexes, *shadows}
+            others = tuple(name for key, (name, _) in made.items() if key not in ours and not key.startswith("sqlite_"))
+            _check_not_locked(connection)
     except sqlite3.Error as error:
         raise NssaError(f"{path}: what it holds cannot be read ({error}); give another file name") from error
     return others
 
 
-def _check_replaceable(connection: sqlite3.Connection, path: Path, layer: str, names: Sequence[str]) -> None:
-    if "gpkg_contents" not in names:
-        raise NssaError(f"{path}: it is a database of another kind; give another file name")
+def row_state(path: Path, layer: str) -> list[int]:
+    """Give two numbers that change when rows are added to a layer: how many there are, and the last key."""
+    with _opened(path, _WAIT_BEFORE) as connection:
+        query = f"SELECT count(*), coalesce(max(rowid), 0) FROM main.{_quoted(layer)}"
+        return list(connection.execute(query).fetchone())
+
+
+def _check_replaceable(connection: sqlite3.Connection, path: Path, layer: str) -> None:
     query = "SELECT data_type FROM gpkg_contents WHERE lower(table_name) = lower(?)"
-    kind = connection.execute(query, (layer,)).fetchone()
-    if layer.lower() in map(str.lower, names) and kind != ("features",):
+    if connection.execute(query, (layer,)).fetchone() != ("features",):
         raise NssaError(f"{path}: its table {layer} is no vector layer and is not replaced; give another file name")
+    _check_table(connection, path, layer)
+
+
+def _check_table(connection: sqlite3.Connection, path: Path, layer: str) -> None:
+    if connection.execute("SELECT type FROM main.sqlite_master WHERE name = ?", (layer,)).fetchone() != ("table",):
+        raise NssaError(
+            f"{path}: its layer {layer} is a view of other tables and cannot be changed; give another file name"
+        )
 
 
 def append_rows(fresh: Path, path: Path, layer: ExistingLayer, geometry: GeometryKind) -> None:
@@ -143,14 +173,17 @@ def append_rows(fresh: Path, path: Path, layer: ExistingLayer, geometry: Geometr
         The file cannot be written; it stays as it was.
     """
     with _transaction(path, fresh) as connection:
-        if _describe(connection, path, geometry) != layer:
+        if _describe(connection, path, geometry, layer.name) != layer:
             raise NssaError(f"{path}: the layer {layer.name} was changed by another program meanwhile; run again")
         (source, source_srs), (target,) = _layers(connection, "fresh")[0], _geometry_column(connection, layer.name)
         (place,) = _geometry_column(connection, source, "fresh")
         if source_srs != layer.srs_id:
             _number_srs(connection, layer.srs_id)
         # an id may have become text, or be missing
-        (last,) = connection.execute(f"SELECT max(CAST(id AS INTEGER)) FROM main.{_quoted(layer.name)}").fetchone()
+        query = f"SELECT max(CAST(id AS INTEGER)), count(*) FROM main.{_quoted(layer.name)}"
+        last, rows = connection.execute(query).fetchone()
+        if (last or 0) > 2**62:  # nonsense that leaves no room for further numbers
+            last = rows
         names = [f.name for f in FIELDS if f.name != "id"]
         columns = ", ".join(map(_quoted, names))
         shape = _quoted(place) if source_srs == layer.srs_id else f"with_srs({_quoted(place)})"
@@ -193,16 +226,20 @@ def replace_layer(fresh: Path, path: Path, layer: str) -> None:
         _add(connection, layer)
 
 
-def _describe(connection: sqlite3.Connection, path: Path, geometry: GeometryKind) -> ExistingLayer:
+def _describe(connection: sqlite3.Connection, path: Path, geometry: GeometryKind, layer: str) -> ExistingLayer:
     rows = connection.execute(
-        "SELECT table_name, geometry_type_name, z, srs_id FROM main.gpkg_geometry_columns ORDER BY table_name"
+        "SELECT table_name, coalesce(geometry_type_name, 'GEOMETRY'), z, m, coalesce(srs_id, 0) "
+        "FROM main.gpkg_geometry_columns ORDER BY table_name"
     ).fetchall()
-    chosen = [row for row in rows if row[0].lower() == path.stem.lower()] or rows
+    chosen = [row for row in rows if _folded(row[0]) in (_folded(layer), _folded(path.stem))] or rows
     if len(chosen) != 1:
         raise NssaError(
             f"{path}: has {len(rows)} layers and none named {path.stem}; append to a file that nssa-gis wrote"
         )
-    name, kind, z, srs_id = chosen[0]
+    name, kind, z, m, srs_id = chosen[0]
+    _check_table(connection, path, name)
+    if m == 1:
+        raise NssaError(f"{path}: the geometries of its layer {name} must have measures (m); write another file")
     columns = {row[1].lower(): row for row in connection.execute(f"PRAGMA main.table_info({_quoted(name)})").fetchall()}
     missing = [f.name for f in FIELDS if f.name not in columns]
     if missing:
@@ -242,12 +279,13 @@ def _crs(connection: sqlite3.Connection, path: Path, srs_id: int) -> CRS | None:
 def _drop(connection: sqlite3.Connection, layer: str) -> None:
     """Remove a layer with its index and its entries in the registers."""
     known = _tables(connection, "main")
-    for name, sql in known.items():
-        # the shadow tables of an index go with it
-        if name.lower().startswith(f"rtree_{layer.lower()}_") and sql.upper().startswith("CREATE VIRTUAL"):
+    query = "SELECT column_name FROM main.gpkg_geometry_columns WHERE lower(table_name) = lower(?)"
+    indexes = {_folded(f"rtree_{layer}_{column}") for (column,) in connection.execute(query, (layer,)).fetchall()}
+    for name in known:
+        if _folded(name) in indexes:  # the shadow tables of an index go with it
             connection.execute(f"DROP TABLE main.{_quoted(name)}")
     for name in known:
-        if name.lower() == layer.lower():
+        if _folded(name) == _folded(layer):
             connection.execute(f"DROP TABLE main.{_quoted(name)}")
     if "gpkg_metadata_reference" in known:
         named = "SELECT md_file_id FROM main.gpkg_metadata_reference WHERE coalesce(lower(table_name), '')"
@@ -257,7 +295,7 @@ def _drop(connection: sqlite3.Connection, layer: str) -> None:
         )
     more = [("gpkg_metadata_reference", "table_name"), ("gpkg_data_columns", "table_name")]
     for table, column in [*more, *reversed(_REGISTERS)]:
-        if table in known:
+        if table in known and column in _columns(connection, "main", table):
             connection.execute(f"DELETE FROM main.{table} WHERE lower({column}) = lower(?)", (layer,))
 
 
@@ -285,7 +323,7 @@ def _add(connection: sqlite3.Connection, layer: str) -> None:
     for (sql,) in connection.execute(query, (name,)).fetchall():
         connection.execute(sql)
     for table, column in _REGISTERS:
-        if table in made:
+        if table in made and column in _columns(connection, "main", table):
             _copy(connection, table, f"{column} = ?", (name,), {"srs_id": srs_id})
     for (id_,) in (
         connection.execute("SELECT id FROM fresh.gpkg_metadata").fetchall() if "gpkg_metadata" in made else ()
@@ -338,7 +376,11 @@ def _copy(
 ) -> None:
     """Copy rows of a register from ``fresh``: the columns that both have, some with another value."""
     have = _columns(connection, "main", table)
-    keys = {row[1] for row in connection.execute(f"PRAGMA main.table_info({table})") if row[5] and row[2] == "INTEGER"}
+    keys = {
+        row[1]
+        for row in connection.execute(f"PRAGMA main.table_info({table})")
+        if row[5] and row[2].upper() == "INTEGER"
+    }
     # numbers that SQLite gives out, such as the id of a style
     own = {key for key in keys if key not in changed and key != "srs_id"}
     columns = [c for c in _columns(connection, "fresh", table) if c in have and c not in own]
@@ -377,6 +419,11 @@ def _columns(connection: sqlite3.Connection, schema: str, table: str) -> list[st
     return [row[1] for row in connection.execute(f"PRAGMA {schema}.table_info({_quoted(table)})")]
 
 
+def _folded(name: str) -> str:
+    """Spell a name as SQLite compares it: capitals of ASCII do not count."""
+    return "".join(c.lower() if c.isascii() else c for c in name)
+
+
 def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
@@ -384,7 +431,8 @@ def _quoted(name: str) -> str:
 @contextlib.contextmanager
 def _opened(path: Path, wait: float) -> Iterator[sqlite3.Connection]:
     """Open a file of SQLite; the lock of another program, if it does not end within ``wait`` seconds, is one line."""
-    connection = sqlite3.connect(path, timeout=wait, isolation_level=None)
+    # a file that was removed is not made anew
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", timeout=wait, isolation_level=None, uri=True)
     try:
         yield connection
     except sqlite3.OperationalError as error:

@@ -147,10 +147,13 @@ def inspect_target(
     if not path.parent.is_dir():
         raise NssaError(f"{path}: the folder {path.parent} does not exist; create it first")
     path = Path(os.path.realpath(path))
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        raise NssaError(f"{path}: is no ordinary file; give another name")
     check_folder(path)
     _check_length(path, name)
     there = path.exists() and name == "GPKG"
-    existing = existing_layer(path, geometry) if mode == "append" and there else None
+    layer = layer_name(path)
+    existing = existing_layer(path, geometry, layer) if mode == "append" and there else None
     source = frame.crs if frame.georeferenced else None
     if name == "GeoJSON" and source is None and frame.placed:
         raise NssaError(
@@ -161,7 +164,6 @@ def inspect_target(
     corners = _corners(frame, source, crs)
     if name == "ESRI Shapefile" and crs is not None:
         _check_shapefile_crs(path, crs, corners[0])
-    layer = layer_name(path)
     return Target(
         path,
         name,

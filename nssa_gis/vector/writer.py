@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from nssa_gis.errors import NssaError
 from nssa_gis.files import atomic_write, scratch_folder, write_error
 from nssa_gis.vector import formats
-from nssa_gis.vector.geopackage import append_rows, replace_layer
+from nssa_gis.vector.geopackage import append_rows, other_tables, replace_layer
 from nssa_gis.vector.paths import gdal_path
 from nssa_gis.vector.reproject import Reprojection
 from nssa_gis.vector.schema import GEOMETRY, RECORDS, LayerInfo
@@ -67,6 +68,7 @@ def write_layer(batches: Iterable[pa.RecordBatch], target: Target, info: LayerIn
         else:
             with atomic_write(target.path, replace=target.mode == "overwrite", stale=target.stale) as partial:
                 _write(rows, partial, target, info)
+                _check_still_alone(target)
     except Exception as error:
         if rows.stopped is not None:  # GDAL tells only that the stream ended with an error
             raise rows.stopped from None
@@ -75,6 +77,14 @@ def write_layer(batches: Iterable[pa.RecordBatch], target: Target, info: LayerIn
         raise
     _log.debug("%s written as %s, rows by class number %s", target.path, target.driver, rows.counts)
     return dict(sorted(rows.counts.items()))
+
+
+def _check_still_alone(target: Target) -> None:
+    """Raise an error if other layers would be lost with a file that had none when the work began."""
+    if target.driver == "GPKG" and target.path.exists():
+        others = other_tables(target.path, target.layer)
+        if others:
+            raise NssaError(f"{target.path}: another program has added {', '.join(others)} meanwhile; run again")
 
 
 def _write(rows: _Rows, path: Path, target: Target, info: LayerInfo) -> None:

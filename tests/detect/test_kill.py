@@ -271,6 +271,8 @@ def test_the_crs_of_a_scene_can_be_named(tmp_path):
     np.testing.assert_allclose(layer_boxes(result.output), right)
     with pytest.raises(NssaError, match="--crs EPSG:5773: EGM96 height"):
         run(tmp_path, package=package, crs="EPSG:5773", overwrite=True)
+    with pytest.raises(NssaError, match="are no longitude and latitude"):
+        run(tmp_path, package=package, crs="EPSG:4326", overwrite=True)
     # a scene that states its own keeps it, and the user is told
     with rasterio.open(
         tmp_path / "town.tif", "w", driver="GTiff", width=pixels.shape[2], height=pixels.shape[1], count=3,

@@ -1,5 +1,6 @@
 """A GeoPackage with other people's data, maybe open elsewhere: nothing of theirs is lost."""
 
+import os
 import sqlite3
 from dataclasses import replace
 
@@ -230,3 +231,99 @@ def test_append_is_refused_before_the_work_or_changes_nothing(tmp_path, frame, i
     lines.to_file(tmp_path / "lines.gpkg", layer="lines")
     with pytest.raises(NssaError, match="holds linestrings; write another file"):
         inspect_target(tmp_path / "lines.gpkg", frame, mode="append")
+
+
+def test_a_layer_whose_name_begins_like_ours_keeps_its_index(tmp_path, frame, info, detections):
+    path = tmp_path / "cars.gpkg"
+    write(path, frame, info, detections(4))
+    geopandas.read_file(path).to_file(path, layer="cars_old")
+    write(path, frame, info, detections(6), mode="overwrite")
+    assert sound(path)
+    geopandas.read_file(path, layer="cars_old").to_file(path, layer="cars_old", mode="a")
+    assert len(geopandas.read_file(path, layer="cars_old")) == 8
+
+
+def test_a_layer_that_is_added_meanwhile_is_not_lost(tmp_path, frame, info, detections):
+    path = tmp_path / "a.gpkg"
+    write(path, frame, info, detections(4))
+    for _ in range(2):  # into our file, and into one that is not there when the work begins
+        target = inspect_target(path, frame, mode="overwrite")
+        geopandas.GeoDataFrame(geometry=[shapely.box(0, 0, 1, 1)], crs=32632).to_file(path, layer="review")
+        with pytest.raises(NssaError, match="another program has added review meanwhile"):
+            write_layer([records(detections(3), frame, info)], target, info)
+        assert len(geopandas.read_file(path, layer="review")) == 1
+        assert {p.name for p in tmp_path.iterdir()} == {"a.gpkg"}
+        path.unlink()
+
+
+def test_what_seems_to_be_ours_alone_is_looked_at(tmp_path, frame, info, detections):
+    path = tmp_path / "a.gpkg"
+    write(path, frame, info, detections(4))
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    other.execute("CREATE TABLE review (x)")
+    with pytest.raises(NssaError, match="another program is writing to it"):
+        inspect_target(path, frame, mode="overwrite")
+    other.execute("COMMIT")
+    other.close()
+    assert other_tables(path, "a") == ("review",)
+    execute(path, "DROP TABLE review", "CREATE TABLE rtree_species (x)", "CREATE TABLE gpkg_mine (x)")
+    assert other_tables(path, "a") == ("rtree_species", "gpkg_mine")
+    execute(tmp_path / "accounts.gpkg", "CREATE TABLE accounts (x)")
+    with pytest.raises(NssaError, match="a database of another kind"):
+        inspect_target(tmp_path / "accounts.gpkg", frame, mode="overwrite")
+    tiles = tmp_path / "t.gpkg"
+    tiles.write_bytes(path.read_bytes())
+    execute(tiles, "UPDATE gpkg_contents SET data_type = 'tiles'", "CREATE TABLE t (x)", "DROP TABLE rtree_species")
+    with pytest.raises(NssaError, match="table t is no vector layer"):
+        inspect_target(tiles, frame, mode="overwrite")
+
+
+def test_odd_layers_are_refused_in_one_line_or_taken(tmp_path, frame, info, detections):
+    path = tmp_path / "a.gpkg"
+    write(path, frame, info, detections(4))
+    content = path.read_bytes()
+    for text, words in (
+        ("UPDATE gpkg_geometry_columns SET m = 1", "must have measures"),
+        ("ALTER TABLE a RENAME TO b; CREATE VIEW a AS SELECT * FROM b", "is a view"),
+    ):
+        path.write_bytes(content)
+        execute(path, *text.split(";"))
+        with pytest.raises(NssaError, match=words):
+            inspect_target(path, frame, mode="append")
+    path.write_bytes(content)
+    edited = geopandas.read_file(path)
+    edited.loc[1, "id"] = 2**63 - 1
+    path.unlink()
+    edited.to_file(path, layer="a")
+    write(path, frame, info, detections(2), mode="append")
+    assert query(path, "SELECT id FROM a ORDER BY fid")[4:] == [(5,), (6,)]
+    reserved = tmp_path / "gpkg_x.gpkg"
+    write(reserved, frame, info, detections(2))
+    geopandas.read_file(path).to_file(reserved, layer="more")
+    write(reserved, frame, info, detections(3), mode="append")
+    assert len(geopandas.read_file(reserved, layer="layer_gpkg_x")) == 5
+
+
+def test_a_file_that_was_removed_meanwhile_is_not_made_anew(tmp_path, frame, info, detections):
+    path = tmp_path / "a.gpkg"
+    write(path, frame, info, detections(4))
+    target = inspect_target(path, frame, mode="append")
+    path.unlink()
+    with pytest.raises(NssaError, match="cannot be written"):
+        write_layer([records(detections(3), frame, info)], target, info)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links, pipes and modes are POSIX")
+def test_links_pipes_and_modes(tmp_path, frame, info, detections):
+    (tmp_path / "loop.gpkg").symlink_to(tmp_path / "loop.gpkg")
+    os.mkfifo(tmp_path / "pipe.geojson")
+    for name in ("loop.gpkg", "pipe.geojson"):
+        with pytest.raises(NssaError, match="no ordinary file"):
+            inspect_target(tmp_path / name, frame, mode="overwrite")
+    path = tmp_path / "a.geojson"
+    write(path, frame, info, detections(3))
+    path.chmod(0o600)
+    write(path, frame, info, detections(3), mode="overwrite")
+    assert path.stat().st_mode & 0o777 == 0o600
