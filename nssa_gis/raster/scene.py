@@ -415,8 +415,8 @@ def _refuse_no_degrees(path: str, frame: Frame) -> None:
     # longitudes go on beyond the antimeridian; a scene of the world reaches a little over the poles
     if np.abs(y).max() > 0.3 * turn or np.abs(x).max() > 1.6 * turn:
         raise NssaError(
-            f"{path}: its coordinates, such as {x[0]:.0f}, {y[0]:.0f}, are no longitude and latitude, so its CRS cannot "
-            f"be {frame.crs.name}; name the right one (--crs, or gdal_edit -a_srs)"
+            f"{path}: its coordinates, such as {x[0]:.0f}, {y[0]:.0f}, are no longitude and latitude, so its CRS "
+            f"cannot be {frame.crs.name}; name the right one (--crs, or gdal_edit -a_srs)"
         )
 
 
