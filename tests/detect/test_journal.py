@@ -58,6 +58,18 @@ def test_rows_come_back_as_they_went_in(tmp_path):
     journal.close()
 
 
+def test_a_header_that_is_damaged_is_refused(tmp_path):
+    path = tmp_path / "j"
+    for checksum in (0, 2**32 - 1):  # below and above the right one
+        filled(path)
+        data = bytearray(path.read_bytes())
+        data[16:20] = checksum.to_bytes(4, "little")
+        path.write_bytes(data)
+        with pytest.raises(NssaError, match="not a journal"):
+            Journal.resume(path, MARK)
+        path.unlink()
+
+
 def test_rows_must_ascend(tmp_path):
     journal = Journal.create(tmp_path / "j", MARK)
     journal.append(3, some(1), 1)

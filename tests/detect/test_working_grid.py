@@ -7,7 +7,7 @@ import pytest
 from affine import Affine
 
 from nssa_gis.detect.options import DetectOptions
-from nssa_gis.detect.working_grid import working_grid
+from nssa_gis.detect.working_grid import tile_grid, working_grid
 from nssa_gis.errors import UsageError
 from nssa_gis.geo.frame import Frame
 from nssa_gis.testing import planted_info
@@ -26,6 +26,18 @@ def size(frame, native=None, **options):
 def test_the_scene_is_brought_to_the_model():
     (width, height, gsd), _ = size(SQUARE)
     assert (width, height, gsd) == (round(2000 * SQUARE.gsd[0] / 0.5), round(1200 * SQUARE.gsd[1] / 0.5), 0.25)
+
+
+@pytest.mark.parametrize(("gsd", "told"), [(0.05, True), (0.1, False), (0.3, False), (0.5, False), (0.8, True)])
+def test_a_working_gsd_outside_the_range_of_the_model_is_told(gsd, told):
+    _, warnings = size(Frame(1000, 600, UTM, Affine(0.2, 0, 593270, 0, -0.2, 5747657)), gsd=gsd)
+    assert any("objects may be missed" in text for text in warnings) == told
+
+
+def test_a_tile_that_is_no_multiple_is_refused_with_one_that_is():
+    info = planted_info()
+    with pytest.raises(UsageError, match=r"such as 192$"):
+        tile_grid(1000, 600, info, DetectOptions(tile=250))
 
 
 def test_oblong_pixels_become_square():
