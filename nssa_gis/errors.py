@@ -78,6 +78,10 @@ _SAID = 120
 _SMALL_PAGE_FILE = 1455
 
 
+#: What libtiff says of an entry of a damaged file that claims to be huge.
+_DAMAGED_TIFF = "out of memory reading of"
+
+
 def memory_error(error: BaseException) -> OutOfMemory | None:
     """Recognise that memory is short, in the words of any library.
 
@@ -95,6 +99,8 @@ def memory_error(error: BaseException) -> OutOfMemory | None:
         return error
     for link in _chain(error):
         text = str(link).lower()
+        if _DAMAGED_TIFF in text:
+            return None
         numbers = {getattr(link, "errno", None), getattr(link, "winerror", None)}
         if (
             isinstance(link, MemoryError)

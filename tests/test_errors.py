@@ -89,3 +89,8 @@ def test_a_damaged_file_is_not_blamed_for_short_memory(tmp_path, monkeypatch):
         scene.read(Handle(), (1,), (0, 0, 9, 9))
     assert isinstance(write_error(tmp_path / "a.gpkg", RuntimeError("std::bad_alloc")), OutOfMemory)
     assert isinstance(write_error(tmp_path / "a.gpkg", RuntimeError("odd")), NssaError)
+
+
+def test_a_damaged_tiff_that_claims_to_be_huge_is_no_lack_of_memory():
+    assert memory_error(OSError('a.tif: TIFFReadDirectory:Out of memory reading of "BitsPerSample"')) is None
+    assert memory_error(OSError("Out of memory allocating 4096 bytes")) is not None

@@ -1,8 +1,11 @@
 """What ``nssa-gis train`` prints."""
 
+import pytest
+
 from nssa_gis.testing.labels import write_coco
 
 
+@pytest.mark.slow
 def test_the_data_are_counted_before_the_training(cli, tmp_path):
     folder = write_coco(tmp_path / "toy")
     how = ["--classes", "car", "--steps", 1, "--size", "n-plain", "--batch", 1, "--crop", 64, "--workers", 0]

@@ -220,6 +220,7 @@ def test_stopped_run_ends_soon_and_can_be_resumed(folder, reference, number):
     assert records(folder / "out.gpkg") == expected(reference)
 
 
+@pytest.mark.slow
 def test_two_runs_on_one_output(folder):
     first = start(folder, delay=0.2)
     wait_for(first, 4)

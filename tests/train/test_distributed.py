@@ -68,6 +68,7 @@ def test_gradients_and_parameters_are_those_of_one_process(both):
         assert (first[key] - value).abs().max() <= 1e-6 * scale, key
 
 
+@pytest.mark.slow
 def test_shared_norm_is_batch_norm_of_the_whole_batch(both):
     first = both[2][0]
     batch = torch.randn(4, 3, 5, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(2)).requires_grad_()

@@ -148,6 +148,7 @@ def test_what_is_no_vector_layer_is_not_replaced(tmp_path, frame, info, detectio
 
 @pytest.mark.parametrize("journal", ["DELETE", "WAL"])
 @pytest.mark.parametrize("mode", ["append", "overwrite"])
+@pytest.mark.slow
 def test_a_file_that_is_open_elsewhere(project, frame, info, detections, journal, mode, monkeypatch):
     write(project, frame, info, detections(4), mode="overwrite")
     other = sqlite3.connect(project, isolation_level=None, timeout=1)

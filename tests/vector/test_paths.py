@@ -26,6 +26,7 @@ def write(path, frame, info, found, **options):
 
 
 @pytest.mark.parametrize("suffix", ["gpkg", "geojson", "fgb", "parquet", "shp", "csv"])
+@pytest.mark.slow
 def test_names(tmp_path, suffix, frame, info, detections):
     found = detections(4)
     folder = tmp_path / "f!o;l'd{e}r #1?"
